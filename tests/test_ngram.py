@@ -124,6 +124,9 @@ def test_discounts_are_chen_and_goodmans():
     want = [0, 1 - 2 * y * 4 / 8, 2 - 3 * y * 2 / 4, 3 - 4 * y * 1 / 2]
     assert discounts(counts).tolist() == pytest.approx(want)
     assert discounts(torch.zeros(1, 27)).tolist() == [0, 0.5, 0.5, 0.5]
+    assert discounts(torch.ones(1, 27)).tolist() == [0, 1, 1, 1]
+    threes = torch.tensor([[1.0, 1.0, 2.0, 3.0]])
+    assert discounts(threes).tolist() == [0, 0.5, 0.5, 0.5]
 
 
 def test_kneser_ney_prefers_the_character_of_many_contexts():

@@ -152,11 +152,12 @@ def discounts(counts):
     """What to take off a count of 0, 1, 2, and 3 or more: (4,) float64.
 
     Chen and Goodman's estimate from how many counts are exactly 1, 2, 3 and 4.
-    Where one of these is missing (tiny data) it takes half of every count.
+    Where one of these is missing, Ney's estimate of a single discount; one
+    half where no count is 1.
     """
     n1, n2, n3, n4 = ((counts == r).sum().item() for r in (1, 2, 3, 4))
+    y = n1 / (n1 + 2 * n2) if n1 else 0.5
     if 0 in (n1, n2, n3, n4):
-        return torch.tensor([0, 0.5, 0.5, 0.5], dtype=torch.float64)
-    y = n1 / (n1 + 2 * n2)
+        return torch.tensor([0, y, y, y], dtype=torch.float64)
     off = [0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3]
     return torch.tensor(off, dtype=torch.float64).clamp(min=0)
