@@ -1,0 +1,241 @@
+"""What the book adds to Sphinx.
+
+Oracle: git repositories made here; drawings by matplotlib itself; the pages
+of a tiny book that the real command builds.
+"""
+
+import io
+import re
+import subprocess
+from pathlib import Path
+
+import matplotlib.figure
+import pytest
+import tiny
+from bs4 import BeautifulSoup
+
+from tools import bookext
+from zth.data import Source
+from zth.plot import PALETTE
+
+LECTURE = Source("names.txt", Path("names.txt"), "ab" * 32, True)
+EMBEDDED = Source("world-names.txt", Path("world.txt"), "cd" * 32, False)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A git repository with one commit, and a function that runs git."""
+    monkeypatch.delenv("ZTH_REPOSITORY_URL", raising=False)
+
+    def git(*args):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c",
+                        *args], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "file").write_text("a")
+    git("add", "file")
+    git("commit", "-m", "first")
+    return tmp_path, git
+
+
+# Where the book was built ---------------------------------------------------
+
+@pytest.mark.parametrize("remote, url", [
+    ("https://github.com/a/b.git", "https://github.com/a/b"),
+    ("https://github.com/a/b/", "https://github.com/a/b"),
+    ("http://git.example.org:3000/a/b", "http://git.example.org:3000/a/b"),
+    ("git@github.com:a/b.git", "https://github.com/a/b"),
+    ("github.com:a/b", "https://github.com/a/b"),
+    ("ssh://git@gitlab.com:2222/a/b.git", "https://gitlab.com/a/b"),
+    ("https://user:secret@github.com/a/b", None),
+    ("https://token@github.com/a/b", None),
+    ("https://github.com/a/b?token=secret", None),
+    ("ssh://git:secret@github.com/a/b", None),
+    ("https://localhost/a/b", None),
+    ("https://forge.internal/a/b", None),
+    ("git@192.168.0.2:a/b", None),
+    ("http://10.0.0.1/a/b", None),
+    ("/srv/git/b.git", None),
+    ("../b", None),
+    ("file:///srv/git/b", None),
+    ("C:\\git\\b", None),
+    ("https://github.com", None),
+])
+def test_repository_url(repository, monkeypatch, remote, url):
+    root, git = repository
+    assert bookext.repository_url(root) is None  # no remote at all
+    git("remote", "add", "origin", remote)
+    assert bookext.repository_url(root) == url
+    monkeypatch.setenv("ZTH_REPOSITORY_URL", "")
+    assert bookext.repository_url(root) is None
+    monkeypatch.setenv("ZTH_REPOSITORY_URL", "https://example.org/c/d")
+    assert bookext.repository_url(root) == "https://example.org/c/d"
+
+
+def test_commit(repository, tmp_path_factory):
+    root, git = repository
+    clean = bookext.commit(root)
+    assert re.fullmatch("[0-9a-f]{10}", clean)
+    (root / "untracked").touch()
+    assert bookext.commit(root) == clean
+    (root / "file").write_text("b")
+    assert bookext.commit(root) == f"{clean} with local changes"
+    (root / "folder").mkdir()  # an unpacked archive in another repository
+    assert bookext.commit(root / "folder") == "unknown"
+    assert bookext.commit(tmp_path_factory.mktemp("no")) == "unknown"
+
+
+def test_foot(repository):
+    root, git = repository
+    text = bookext.foot(root, LECTURE, "A & B")
+    assert re.search(r"commit [0-9a-f]{10}, with torch \S+, on names.txt "
+                     r"\(sha256 abababababab\)\.</p>", text)
+    git("remote", "add", "origin", "git@github.com:a/b.git")
+    link = BeautifulSoup(bookext.foot(root, LECTURE, "A & B"),
+                         "html.parser").a
+    assert link["href"] == (
+        "https://github.com/a/b/issues/new?title=Mistake%3A%20A%20%26%20B")
+    assert bookext.report_url("https://gitlab.com/a/b", "T") == (
+        "https://gitlab.com/a/b/-/issues/new?issue%5Btitle%5D=T")
+
+
+def test_notice():
+    assert bookext.notice(LECTURE) == ""
+    text = BeautifulSoup(bookext.notice(EMBEDDED), "html.parser").get_text()
+    for part in ("world-names.txt", "differ", "names.txt", "ZTH_DATA_DIR"):
+        assert part in text
+
+
+# The label line -------------------------------------------------------------
+
+def test_label_line():
+    lecture = {"number": 2, "title": "Bigrams", "video": "abc"}
+    exercise = {"id": "L2-E01", "lecture": 2, "title": "Trigram",
+                "difficulty": 2, "minutes": 40, "video": 6910}
+    line = BeautifulSoup(bookext.label_line(exercise, lecture, 4.7),
+                         "html.parser")
+    assert line.get_text() == ("Exercise L2-E01 · ●●○○ moderate · 40 minutes "
+                               "· runs in about 5 s · lecture 2 at 1:55:10")
+    dots = line.find(class_="zth-dots")
+    assert dots["role"] == "img" and dots["aria-label"] == "difficulty 2 of 4"
+    assert line.a["href"] == "https://www.youtube.com/watch?v=abc&t=6910s"
+    del exercise["video"]
+    line = bookext.label_line(exercise, lecture, 0.4)
+    assert "runs in under 1 s" in line and "&amp;t=" not in line
+    assert "runs in" not in bookext.label_line(exercise, lecture)
+
+
+# Figures --------------------------------------------------------------------
+
+def drawing():
+    """An SVG by matplotlib, in the palette's colours, with a clipped line."""
+    figure = matplotlib.figure.Figure(facecolor=PALETTE["paper"][0])
+    axes = figure.subplots()
+    axes.plot([1, 2], color=PALETTE["c0"][0], marker="o")
+    axes.plot([2, 1], color="#123456")
+    axes.text(1, 1, "black text")
+    file = io.StringIO()
+    figure.savefig(file, format="svg")
+    return file.getvalue()
+
+
+def test_a_drawing_is_inlined_and_follows_the_theme():
+    text = bookext.inline_svg(drawing(), 'One "line"', "fig-a", PALETTE)
+    svg = BeautifulSoup(text, "html.parser").svg
+    assert svg["role"] == "img" and svg["aria-label"] == 'One "line"'
+    assert "viewbox" in svg.attrs
+    assert "stroke: var(--fig-c0, #0a63b0)" in text and "#123456" in text
+    assert not re.search(r"(?<!, )#0a63b0|<\?xml|<!|<style|<title|metadata|"
+                         r"xmlns|xlink", text)
+    ids = {tag["id"] for tag in svg.find_all(id=True)}
+    used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', text))
+    assert ids == used and ids and all(i.startswith("fig-a-") for i in ids)
+    assert "aria-label" not in bookext.inline_svg(
+        drawing(), "", "fig-a", PALETTE)
+
+
+def test_two_names_for_one_light_colour_are_refused():
+    with pytest.raises(ValueError, match="palette"):
+        bookext.inline_svg("<svg></svg>", "", "a", {
+            "x": ("#ffffff", "#000000"), "y": ("#FFFFFF", "#111111")})
+
+
+def test_the_style_sheet_has_both_themes_and_prints_light():
+    sheet = bookext.style_sheet({"ink": ("#111111", "#eeeeee")})
+    light, dark, paper = sheet.splitlines()
+    assert light == ":root { --fig-ink: #111111; }"
+    assert dark == 'html[data-theme="dark"] { --fig-ink: #eeeeee; }'
+    assert paper.startswith("@media print") and "#111111" in paper
+
+
+# A whole page ---------------------------------------------------------------
+
+EXERCISE = """
+```{{exercise-start}} The {0} one
+:label: ex-{0}
+```
+Do it.
+```{{exercise-end}}
+```
+
+```{{solution-start}} ex-{0}
+:class: dropdown
+```
+Done.
+```{{solution-end}}
+```
+"""
+PAGE = """\
+# A page
+
+```{label-line} L2-E01
+```
+
+See {numref}`fig-line`.
+
+$$
+a<b \\quad \\text{and} \\quad c > d
+$$ (eq:less)
+""" + "".join(map(
+    EXERCISE.format, ("first", "second"))) + "".join(tiny.cell(
+        "from zth import plot\nimport matplotlib.pyplot as plt\n"
+        "plot.use_style()\nplt.plot([1, 2]);", *option) for option in (
+            [":mystnb:", ":  figure:", ":    name: fig-line",
+             ":    caption: It rises.", ":  image:",
+             ":    alt: A line that rises."],
+            [":mystnb:", ":  image:", ":    alt: The line again."]))
+LEDGER = """\
+lectures:
+- {number: 2, title: Bigrams, video: abc}
+exercises:
+- {id: L2-E01, lecture: 2, title: Trigram, difficulty: 2, minutes: 40}
+"""
+
+
+def test_a_page_of_a_clean_book(tmp_path):
+    root = tmp_path / "book"
+    tiny.book(root, {"page": PAGE})
+    (root / "book/exercises.yml").write_text(LEDGER)
+    (root / "data/runs/pages.json").write_text(
+        '{"rows": [{"page": "book/page.md", "seconds": 4.7}]}')
+    done = tiny.build(root)
+    assert done.returncode == 0, done.stdout
+    site = root / "_build/html"
+    text = (site / "book/page.html").read_text()
+    soup = BeautifulSoup(text, "html.parser")
+    assert "runs in about 5 s" in soup.select_one(".zth-label").get_text()
+    assert "world-names.txt" in soup.select_one(".zth-notice").get_text()
+    assert "commit unknown" in soup.select_one(".zth-foot").get_text()
+    assert soup.select_one("div.math").get_text().count("a<b") == 1
+    one, two = soup.select("svg.zth-figure")
+    assert one["aria-label"] == "A line that rises."
+    assert one.parent["id"] == "fig-line"
+    assert "Fig. 1" in one.parent.figcaption.get_text()
+    assert soup.find("a", href="#fig-line").get_text() == "Fig. 1"
+    assert two["aria-label"] == "The line again."
+    sheet = (site / "_static/figures.css").read_text()
+    assert sheet == bookext.style_sheet(PALETTE)
+    assert "figures.css" in text and "style.css" in text
+    assert "thebe" not in text.lower()
+    for page in site.rglob("*.html"):
+        assert str(tmp_path) not in page.read_text(), page

@@ -1,0 +1,212 @@
+"""Look through the built site for faults that Sphinx does not see.
+
+    python -m tools.audit _build/html    print the faults; exit status 1 if any
+"""
+
+import functools
+import json
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from bs4 import BeautifulSoup, Comment
+
+QUIET = {"code", "pre", "script", "style", "svg", "title"}  # no prose in them
+# strings of katex.min.js that look like commands and are none
+INTERNAL = {r"\x", r"\iiiint", r"\idotsint", r"\relbar", r"\Relbar",
+            r"\@eqnsw", r"\current@color", r"\df@tag"}
+RAW = re.compile(
+    r"\$\$|\$(?!\s)[^$]+(?<!\s)\$|\\[A-Za-z]{2,}|\{(?:glue|eq|ref|numref|"
+    r"doc|cite|math|label-line|code-cell|exercise|solution)\b")
+FETCHED = {"stylesheet", "icon", "preload", "prefetch", "modulepreload",
+           "preconnect", "dns-prefetch", "manifest"}
+SOURCES = ("src", "srcset", "poster", "data")
+
+
+def audit(site, root=None):
+    """The faults of the site in a folder, sorted: "page: fault" each.
+
+    root is the book's folder; by default the site is its `_build/html`.
+    """
+    site = Path(site).resolve()
+    root = Path(root).resolve() if root else site.parent.parent
+    pages = {path.relative_to(site).as_posix(): parse(path)
+             for path in sorted(site.rglob("*.html"))
+             if "_static" not in path.relative_to(site).parts}
+    anchors = {site / page: {tag["id"] for tag in soup.find_all(id=True)}
+               for page, soup in pages.items()}
+    faults = [f"{sheet.relative_to(site)}: loads from another host: {url}"
+              for sheet in site.rglob("*.css")
+              for url in re.findall(r"(?:url\(|@import)\s*[\"']?((?:https?:)?"
+                                    r"//[^\"')\s;]+)", sheet.read_text())]
+    for page, soup in pages.items():
+        source = page.removesuffix(".html") + ".md"
+        name = source if (root / source).is_file() else page
+        found = [*text_faults(soup), *output_faults(soup),
+                 *image_faults(soup), *(id_faults(soup) if name == source
+                                        else ()),  # the theme's own pages
+                 *link_faults(soup, page, site, anchors),
+                 *(fault for math in soup.select("span.math, div.math")
+                   for fault in math_faults(formula(math), macros(root)))]
+        faults += [f"{name}: {fault}" for fault in dict.fromkeys(found)]
+    return sorted(faults)
+
+
+def parse(path):
+    """A page's tree."""
+    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+
+
+def short(text):
+    """At most 60 characters of a text, on one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def text_faults(soup):
+    """Math and roles that were not parsed, in text outside code and math."""
+    for text in soup.body.find_all(string=RAW) if soup.body else ():
+        if isinstance(text, Comment) or any(
+                tag.name in QUIET or "math" in tag.get("class", ())
+                for tag in text.parents):
+            continue
+        start = RAW.search(text).start()
+        yield f"raw source in the text: {short(text[start:])}"
+
+
+def output_faults(soup):
+    """Tracebacks, stderr and what Sphinx could not resolve."""
+    for selector, what in {
+            ".output.traceback": "a traceback in an output",
+            ".output.stderr": "text on stderr in an output",
+            ".xref.pending, .reference.pending": "an unresolved reference",
+            ".problematic, .system-message": "a message of docutils"}.items():
+        for tag in soup.select(selector):
+            lines = tag.get_text().strip().splitlines() or [""]
+            yield f"{what}: {short(lines[-1])}"
+
+
+def image_faults(soup):
+    """Images and drawings without a text that says what they show."""
+    for tag in soup.find_all("img"):
+        alt, src = tag.get("alt", "").strip(), tag.get("src", "")
+        if not alt or alt == src or re.fullmatch(
+                r"\S+\.(svg|png|jpe?g|gif|webp)", alt):
+            yield f"an image without alternative text: {short(src)}"
+    for tag in soup.find_all("svg"):
+        if tag.get("aria-hidden") != "true" and not (
+                tag.get("role") == "img" and tag.get("aria-label")):
+            yield "a drawing without alternative text"
+
+
+def id_faults(soup):
+    """Ids that occur twice."""
+    seen = set()
+    for tag in soup.find_all(id=True):
+        if tag["id"] in seen:
+            yield f"the id {tag['id']} occurs twice"
+        seen.add(tag["id"])
+
+
+def link_faults(soup, page, site, anchors):
+    """Links to nothing, and what a browser would fetch from other hosts."""
+    for tag in soup.find_all(True):
+        fetched = tag.name != "a" and (
+            tag.name != "link" or FETCHED & {*tag.get("rel", ())})
+        for key in ("href", *SOURCES):
+            url = tag.get(key)
+            if url is None or (key in SOURCES and tag.name == "a"):
+                continue
+            parts = urlsplit(url)
+            if parts.scheme or parts.netloc:
+                if fetched and parts.scheme in ("", "http", "https"):
+                    yield f"loads from another host: {short(url)}"
+                continue
+            if url in ("", "#"):
+                continue
+            path = (site / page).parent / unquote(parts.path)
+            target = path.resolve() if parts.path else site / page
+            if not target.is_file():
+                yield f"a link to nothing: {short(url)}"
+                continue
+            known = anchors.get(target, {unquote(parts.fragment)})
+            if parts.fragment and unquote(parts.fragment) not in known:
+                yield f"a link to no such place: {short(url)}"
+
+
+# Math ----------------------------------------------------------------------
+
+@functools.cache
+def katex():
+    """(commands, environments) known to the KaTeX that the site ships.
+
+    Read off its script: every string in it that is one command.
+    """
+    folder = find_spec("sphinxcontrib.katex").origin
+    script = Path(folder).with_name("katex.min.js").read_text("utf-8")
+    commands = {json.loads(text) for text in re.findall(
+        r'"\\\\(?:[A-Za-z@]+|[^"\\]|\\\\|\\")"', script)} - INTERNAL
+    names = re.findall(r"names:\[([^]]*)\]", script)
+    return commands, set(re.findall(r'"([A-Za-z]+\*?)"', "".join(names)))
+
+
+@functools.cache
+def macros(root):
+    """The commands that the book's configuration adds."""
+    config = root / "_config.yml"
+    text = config.read_text("utf-8") if config.is_file() else ""
+    return frozenset("\\" + name for name in re.findall(
+        r"[\"']\\+([A-Za-z]+)[\"']\s*:", text))
+
+
+def formula(tag):
+    """The source of a formula, without its number and its delimiters."""
+    for number in tag.select(".eqno"):
+        number.extract()
+    return re.sub(r"^\\[(\[]|\\[)\]]$", "", tag.get_text().strip())
+
+
+def math_faults(math, extra=frozenset()):
+    """What KaTeX would not render in a formula; extra are defined macros."""
+    commands, environments = katex()
+    tokens = re.findall(r"\\(?:[A-Za-z]+|.)|[{}&$]", math, re.DOTALL)
+    stack, names = [], iter(re.findall(r"\\(?:begin|end)\s*\{(.*?)\}", math))
+    for token in tokens:
+        if token == "{" or token == r"\left":
+            stack.append(token)
+        elif token in ("}", r"\right"):
+            opened = "{" if token == "}" else r"\left"
+            if not stack or stack.pop() != opened:
+                yield f"unbalanced {token} in the math {short(math)}"
+                return
+        elif token in (r"\begin", r"\end"):
+            name = next(names, "")
+            if name not in environments:
+                yield f"an environment unknown to KaTeX: {name}"
+            if token == r"\begin":
+                stack.append(name)
+            elif not stack or stack.pop() != name:
+                yield f"unbalanced \\end{{{name}}} in the math {short(math)}"
+                return
+        elif token == "$" and "{" not in stack:  # \text{…} may hold math
+            yield f"a $ in the math {short(math)}"
+        elif token == "&" and not environments & {*stack}:
+            yield f"an & outside an environment in the math {short(math)}"
+        elif token.startswith("\\") and token not in commands | extra and (
+                not token[1:].isspace()):
+            yield f"a macro unknown to KaTeX: {token}"
+    if stack:
+        yield f"unbalanced {stack[-1]} in the math {short(math)}"
+
+
+def main(argv):
+    """Print the faults of a site; the exit status."""
+    faults = audit(*argv)
+    print(*faults, sep="\n", end="\n" * bool(faults))
+    return bool(faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
