@@ -28,8 +28,8 @@ serve: $(BOOK)  ## show the site on http://localhost:8000
 	@test -f _build/html/index.html || { echo "Run make book first." >&2; exit 1; }
 	@$(RUN) -m http.server --bind localhost --directory _build/html 8000
 
-runs: $(BOOK)  ## repeat the recorded runs whose code has changed
-	@$(RUN) -m zth runs
+runs: $(BOOK)  ## repeat the recorded runs whose code has changed (NAME=one)
+	@$(RUN) -m zth runs $(NAME)
 
 readme: $(BOOK)  ## fill the table of results in README.md
 	@$(RUN) -m tools.ledger --write
