@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-import pooch
+import platformdirs
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -42,7 +42,8 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setenv("ZTH_DATA_DIR", str(tmp_path / "given"))
     monkeypatch.setenv("ZTH_OFFLINE", "1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache")
+    monkeypatch.setattr(platformdirs, "user_cache_path",
+                        lambda name: tmp_path / "cache")
     data._source.cache_clear()
     yield tmp_path
     data._source.cache_clear()

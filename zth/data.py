@@ -12,8 +12,11 @@ import os
 import random
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 from typing import NamedTuple
+
+import platformdirs
 
 PACKAGE = Path(__file__).resolve().parent
 HOME = PACKAGE / "_data"  # what an installed package carries
@@ -54,9 +57,7 @@ def _source(name):
         path = Path(os.environ["ZTH_DATA_DIR"]) / name
         if path.exists():
             return _verified(name, path)
-    import pooch
-
-    path = Path(pooch.os_cache("zth")) / name
+    path = platformdirs.user_cache_path("zth") / name
     if not path.exists():
         try:
             _download(name, path)
@@ -86,7 +87,9 @@ def _download(name, path):
     """
     if os.environ.get("ZTH_OFFLINE") == "1":
         raise ConnectionError("ZTH_OFFLINE=1")
-    import pooch
+    with warnings.catch_warnings():  # in notebooks, of a progress bar's look
+        warnings.simplefilter("ignore")
+        import pooch
 
     pooch.get_logger().setLevel("WARNING")
     pooch.retrieve(
