@@ -148,6 +148,21 @@ def no_keepdim(N, k):
     return (N + k) / (N + k).sum(2)
 
 
+def flat_columns(N, k):
+    N = (N + k).view(729, 27)
+    return (N / N.sum(0)).view(27, 27, 27)
+
+
+def special_last(names, smoothing):
+    """Ids a = 0, ..., z = 25, '.' = 26; the loss is right."""
+    P, nll = trigram_with()(names, smoothing)
+    return P.roll((-1, -1, -1), (0, 1, 2)), nll
+
+
+def two_specials(names, smoothing):
+    return torch.ones(28, 28, 28) / 28, 2.0
+
+
 def bigram_rows(N, k):
     return ((N + k).sum(0) / (N + k).sum((0, 2))[:, None]).expand(27, 27, 27)
 
@@ -176,8 +191,11 @@ def also_bigram(names, smoothing):
 
 
 TRIGRAM_WRONG = [
-    (trigram_with(table=axis_zero), "your columns do"),
-    (trigram_with(table=no_keepdim), "keepdim=True"),
+    (trigram_with(table=axis_zero), "the sum over another axis"),
+    (trigram_with(table=flat_columns), "the sum over another axis"),
+    (trigram_with(table=no_keepdim), "without keepdim=True the sums are"),
+    (special_last, "Here '.' is id 0 and a to z are 1 to 26"),
+    (two_specials, "'.', id 0, both starts and ends a name"),
     (trigram_with(table=lambda N, k: N + k), "These are counts"),
     (trigram_with(table=lambda N, k: (N + k) / (N + k).sum()),
      "the total of the whole table"),
@@ -333,10 +351,32 @@ def half_and_quarters(names):
     return names[:a], names[a:b], names[b:]
 
 
+def shuffled_nothing(names):
+    return random.shuffle(names)
+
+
+def cut_nothing(names):
+    names = random.shuffle(names)
+    return names[:80], names[80:90], names[90:]
+
+
+def three_nothings(names):
+    return [random.shuffle(names)] * 3
+
+
+def other_type_error(names):
+    return names + 1
+
+
 SPLIT_WRONG = [
+    (shuffled_nothing, "random.shuffle returns None, it shuffles its"),
+    (cut_nothing, "subscriptable input 200 made-up names, ten of them twice "
+     "likely random.shuffle returns None, it shuffles its argument"),
+    (three_nothings, "random.shuffle returns None, it shuffles its"),
+    (lambda names: (80, 10, 10), "return three lists of names"),
     (in_place, "shuffled, in place"),
     (without_seed, "no fixed seed"),
-    (unshuffled, "was not shuffled"),
+    (unshuffled, "girls' names by frequency, then boys' names by"),
     (cut_as_text, "split the list of names, before"),
     (cut_as_windows, "split the list of names, before"),
     (overlapping, "the parts overlap"),
@@ -350,6 +390,11 @@ SPLIT_WRONG = [
                          ids=[split.__name__ for split, _ in SPLIT_WRONG])
 def test_splits_names_a_wrong_split(split, why):
     assert why in refuses(check.splits, split, evaluate)
+
+
+@pytest.mark.parametrize("split", [starter, other_type_error])
+def test_splits_speaks_of_none_only_where_there_is_one(split):
+    assert "None" not in refuses(check.splits, split, evaluate)
 
 
 def skip_zeros(p):
@@ -374,6 +419,11 @@ def own_letters(train, val, n, smoothing):
         p = (counts + smoothing) / (counts.sum(1, True) + size * smoothing)
         losses.append(-p.gather(1, targets[:, None]).log().mean())
     return losses
+
+
+def one_more(train, val, n, smoothing):
+    """n characters of context."""
+    return evaluate(train, val, n + 1, smoothing)
 
 
 def count_times_log(train, val, n, smoothing):
@@ -402,6 +452,10 @@ EVALUATE_WRONG = [
     (count_times_log, "0 times infinity"),
     (own_letters, "The vocabulary came from the training names"),
     (evaluate_with(pick=lambda n, k: (2, k)), "`n` has no effect"),
+    (evaluate_with(pick=lambda n, k: (3, k)), "`n` has no effect"),
+    (lambda train, val, n, k: evaluate(train, val, n - 1, k),
+     "the losses of the (n - 1)-gram"),
+    (one_more, "the losses of the (n + 1)-gram"),
     (evaluate_with(pick=lambda n, k: (n, 0)),
      "`smoothing` has no effect"),
     (evaluate_with(pairs=one_start), "First letters are not scored"),
@@ -485,6 +539,12 @@ SMOOTHING_WRONG = [
     (additive_model(0.2, TRAIN + VAL + TEST), "learned from the validation"),
     (KneserNey(3).fit(*data.windows(TRAIN + VAL, 2)),
      "learned from the validation"),
+    *[(additive_model(k, TRAIN + TEST), "learned from the test names")
+      for k in (0.001, 0.2, 1, 100)],
+    (additive_model(0.2, TEST), "learned from the test names"),
+    (KneserNey(3).fit(*data.windows(TRAIN + TEST, 2)),
+     "learned from the test names"),
+    (additive_model(1e5), "additive smoothing with k = 1e+05"),
     (additive_model(0.1, n=2), "this is a bigram"),
     (single_start, "the row after ('.', '.') is uniform"),
     (lambda idx: additive_model_reversed.probs(idx), "in the wrong order"),
@@ -554,6 +614,9 @@ INDEXING_WRONG = [
     (LastWins.apply, "only its last gradient was kept"),
     (lambda W, xs: F.one_hot(xs, 27).to(W.dtype) @ W,
      "a tensor of shape (64, 27) was kept for backward"),
+    (lambda W, xs: F.one_hot(xs, num_classes=27).float() @ W,
+     "the one-hot is still there"),
+    (lambda W, xs: W[xs].float(), "cast to another dtype"),
     (lambda W, xs: torch.einsum("nv,vc->nc", F.one_hot(xs, 27).to(W.dtype), W),
      "a tensor of shape (64, 27) was kept for backward"),
 ]
@@ -605,6 +668,15 @@ def one_maximum(logits, targets):
     return by_hand(logits - logits.max(), targets)
 
 
+def every_pair(logits, targets):
+    return (logits.logsumexp(1) - logits[:, targets]).mean()
+
+
+def every_pair_by_hand(logits, targets):
+    counts = logits.exp()
+    return -(counts / counts.sum(1, True))[:, targets].log().mean()
+
+
 def lost_maximum(logits, targets):
     top = logits.max(1, keepdim=True).values
     total = (logits - top).exp().sum(1).log()
@@ -644,6 +716,9 @@ CE_WRONG = [
      "A small number was added inside the logarithm"),
     (lost_maximum, "not put back"),
     (softmaxed, "A softmax was taken twice"),
+    (every_pair, "logits[:, targets] is (N, N)"),
+    (every_pair_by_hand, "logits[:, targets] is (N, N)"),
+    (lambda x, y: (x.logsumexp(1) - y).mean(), "The ids of the targets"),
     (lambda x, y: F.nll_loss(x, y), "not turned into log-probabilities"),
     (lambda x, y: -chosen(x.softmax(1), y).mean(), "logarithm is missing"),
     (lambda x, y: F.cross_entropy(x, y, reduction="sum"),
@@ -687,6 +762,7 @@ FIVE = kneser_ney(5)
 
 @pytest.mark.parametrize("model, block_size", [
     (FIVE, 4), (FIVE, 10), (FIVE.probs, 4), (kneser_ney(7), 6),
+    (kneser_ney(11), 10),
     (lambda idx: FIVE.probs(idx).log().float() - 5, 5),
     (lambda idx: FIVE.probs(idx).numpy(), 4),
     (lambda idx: 0.9 * FIVE.probs(idx) + 0.1 * kneser_ney(6).probs(idx), 5)])
@@ -716,6 +792,8 @@ REACH_WRONG = [
     (NGram(5).fit(*data.windows(TRAIN, 4)), 4, "some probabilities are zero"),
     (kneser_ney(5, TRAIN + VAL), 4, "learned from the validation names"),
     (kneser_ney(6, VAL), 5, "learned from the validation names"),
+    (kneser_ney(5, TRAIN + TEST), 4, "learned from the test names"),
+    (kneser_ney(11, TRAIN + TEST), 10, "learned from the test names"),
     (flip(FIVE), 4, "reads the context backwards"),
     (padded_right(KneserNey(5)), 4, "padded on the right"),
     (kneser_ney(2), 4, "at best a bigram"),
@@ -724,7 +802,11 @@ REACH_WRONG = [
     (NGram(6, smoothing=0.1).fit(*data.windows(TRAIN, 5)), 5,
      "give each the uniform distribution"),
     (lambda idx: 0.5 * FIVE.probs(idx) + 0.5 * kneser_ney(2).probs(idx), 4,
-     "longer contexts need better smoothing"),
+     "4 characters of context are enough, with better smoothing"),
+    (KneserNey(5, continuation=False).fit(*data.windows(TRAIN, 4)), 4,
+     "4 characters of context are enough, with better smoothing"),
+    (KneserNey(8, continuation=False).fit(*data.windows(TRAIN, 7)), 7,
+     "4 characters of context are enough, with better smoothing"),
     (lambda idx: FIVE.probs(idx).softmax(1), 4, "almost uniform"),
     (FIVE, 11, "must be 1 to 10"),
     (FIVE, 3, "your code raised ValueError"),
@@ -797,6 +879,17 @@ def off_the_ends(work, seconds):
     return seconds[0], work[-1] / seconds[-1]
 
 
+def columns(overhead, right):
+    """Least squares with other columns than 1 / seconds, work / seconds, 1."""
+    def fit(work, seconds):
+        A = torch.stack([overhead(seconds), work / seconds], 1)
+        b = right(seconds)[:, None]
+        a, per_work = torch.linalg.lstsq(A, b).solution[:, 0]
+        return a, 1 / per_work
+
+    return fit
+
+
 def relative_to_the_fit(work, seconds):
     a, rate = by_least_squares(work, seconds)
     for _ in range(30):
@@ -818,6 +911,9 @@ DEVICES_WRONG = [
     (through_the_origin, "The overhead was left out"),
     (lambda w, s: (0, (w / s).mean()), "The overhead was left out"),
     (off_the_ends, "read off the smallest run"),
+    (columns(lambda s: 1 / s, lambda s: s), "The right side was not divided"),
+    (columns(torch.ones_like, lambda s: s), "Only the work was divided"),
+    (columns(torch.ones_like, torch.ones_like), "Only the work was divided"),
     (relative_to_the_fit, "Errors relative to the fitted time"),
     (lambda w, s: 5.0, "return overhead and rate"),
 ]

@@ -39,21 +39,27 @@ class Check:
         ]
         raise Wrong("\n".join([f"{self.name}: not right yet", *text]))
 
-    def call(self, function, *args, case):
-        """What the answer returns; `Wrong` if it is unwritten or raises."""
+    def call(self, function, *args, case, of_none=None):
+        """What the answer returns; `Wrong` if it is unwritten or raises.
+
+        of_none: what may be behind a None, returned or tripped over.
+        """
+        hint = f"\n  likely    {of_none}" if of_none else ""
         try:
             value = function(*args)
         except NotImplementedError:
-            value = None
+            value, hint = None, ""
         except Exception as error:
+            if not (isinstance(error, TypeError) and "NoneType" in str(error)):
+                hint = ""
             raise Wrong(
                 f"{self.name}: your code raised {type(error).__name__}: "
-                f"{error}\n  input     {case}"
+                f"{error}\n  input     {case}{hint}"
             ) from error
         if value is None:
             raise Wrong(
                 f"{self.name}: not written yet (it returned nothing, or "
-                "raised NotImplementedError)"
+                f"raised NotImplementedError){hint}"
             )
         return value
 

@@ -3,6 +3,7 @@
 Contexts and targets are ids, '.' = 0, a = 1, ..., z = 26.
 """
 
+import functools
 import math
 import random
 from collections import Counter, defaultdict
@@ -100,16 +101,32 @@ def normalised(N):
     return N / N.sum(-1, keepdim=True)
 
 
-def wrong_axis(got, names, k):
-    """Your rows do not sum to 1, your columns do: normalise over the last
-    axis, and keep it with keepdim=True, or broadcasting divides by the total
-    of another context."""
+def axis_lost(got, names, k):
+    """Your table does not sum to 1 over the third character: without
+    keepdim=True the sums are aligned with the wrong axes, and P[first, second,
+    third] is divided by the total of the context (second, third)."""
     N = count_tensor(names) + k
-    for axis in (0, 1, 2):
+    yield N / N.sum(2)
+
+
+def wrong_axis(got, names, k):
+    """Your table does not sum to 1 over the third character: you took the sum
+    over another axis. Take it over the last one, and keep that axis:
+    sum(-1, keepdim=True)."""
+    N = count_tensor(names) + k
+    for axis in (0, 1):
         for keep in (True, False):
             yield N / N.sum(axis, keepdim=keep)
     flat = N.view(V * V, V)
     yield (flat / flat.sum(0)).view(V, V, V)
+
+
+def special_last(got, names, k):
+    """Your ids are a = 0, ..., z = 25 and '.' = 26. Here '.' is id 0 and a to
+    z are 1 to 26, on all three axes of P[first, second, third]."""
+    ids = torch.arange(1, V + 1) % V  # the id of what you have at 0, 1, ...
+    P = normalised(count_tensor(names) + k)
+    yield P[ids][:, ids][:, :, ids]
 
 
 def table_of_counts(got, names, k):
@@ -188,9 +205,9 @@ def additive_net(got, names, k):
 
 
 TABLE_MISTAKES = [
-    wrong_axis, table_of_counts, divided_by_all, no_smoothing, always_one,
-    total_too_small, total_only, one_start, no_end, reordered, one_character,
-    additive_net,
+    axis_lost, wrong_axis, special_last, table_of_counts, divided_by_all,
+    no_smoothing, always_one, total_too_small, total_only, one_start, no_end,
+    reordered, one_character, additive_net,
 ]
 
 
@@ -289,7 +306,9 @@ def trigram(answer):
         if P.shape == (V * V, V):
             P = P.view(V, V, V)
         if P.shape != (V, V, V):
-            check.fail("one row of 27 for each pair of characters", input=case,
+            check.fail("one row of 27 for each pair of characters: '.', id 0, "
+                       "both starts and ends a name, a to z are 1 to 26",
+                       input=case,
                        expected=f"P of shape {(V, V, V)} or {(V * V, V)}",
                        got=f"P of shape {tuple(P.shape)}")
         want = right_table(names, k)
@@ -378,10 +397,24 @@ def n_ignored(got, train, val, n, k):
     yield right_losses(train, val, 5 - n, k)
 
 
+def context_too_long(got, train, val, n, k):
+    """These are the losses of the (n + 1)-gram, which looks at n characters
+    of context: an n-gram looks at n - 1, and predicts the n-th."""
+    yield right_losses(train, val, n + 1, k)
+
+
+def context_too_short(got, train, val, n, k):
+    """These are the losses of the (n - 1)-gram: an n-gram looks at n - 1
+    characters of context, and predicts the n-th."""
+    yield right_losses(train, val, n - 1, k)
+
+
 def strength_ignored(got, train, val, n, k):
     """The argument `smoothing` has no effect."""
     for other in (0, 1):
-        yield right_losses(train, val, n, other)
+        right = right_losses(train, val, n, other)
+        yield right
+        yield [math.inf if math.isnan(x) else x for x in right]
 
 
 def first_letters_missing(got, train, val, n, k):
@@ -412,18 +445,25 @@ def not_natural(got, train, val, n, k):
 
 EVALUATE_MISTAKES = [
     swapped, fitted_on_both, fitted_on_each, zeros_skipped, zeros_clamped,
-    zero_times_infinity, n_ignored, first_letters_missing, summed,
-    not_natural, seen_letters_only, strength_ignored,
+    zero_times_infinity, n_ignored, context_too_long, context_too_short,
+    first_letters_missing, summed, not_natural, seen_letters_only,
+    strength_ignored,
 ]
+NOTHING = "random.shuffle returns None, it shuffles its argument"
 
 
 def parted(check, split_names, names, case):
     """Train, val and test of a split, if they part the names rightly."""
     given = list(names)
-    value = check.call(split_names, given, case=case)
+    value = check.call(split_names, given, case=case, of_none=NOTHING)
     if all(hasattr(value, part) for part in data.Splits._fields):
         value = (value.train, value.val, value.test)
     parts = check.unpack(value, 3, "train, val and test", case)
+    if not all(hasattr(part, "__len__") for part in parts):
+        none = any(part is None for part in parts)
+        check.fail(NOTHING if none else "return three lists of names",
+                   input=case, expected="train, val and test",
+                   got=show(parts))
     parts = [list(part) for part in parts]
 
     def fail(why, expected, got):
@@ -454,8 +494,10 @@ def parted(check, split_names, names, case):
              "train, val, test", [round(x) for x in want], sizes)
     orders = (names, sorted(names), names[::-1])
     if any(parts[0] == order[: sizes[0]] for order in orders):
-        fail("the list was not shuffled: the file is sorted by how common a "
-             "name is, so the rare ones would all be in the test part",
+        fail("the list was not shuffled: names.txt is two lists, girls' "
+             "names by frequency, then boys' names by frequency (from line "
+             "18,030 on), so that an unshuffled validation part is rare boys' "
+             "names only",
              "the names in a random order",
              f"train begins {show(parts[0][:3])}, as the list does")
     if given != names:
@@ -488,7 +530,9 @@ def splits(split_names, evaluate):
     train, val, _ = parted(check, split_names, data.load_names(), "the names")
     # after "a" always "b" in train: that a name ends there is impossible
     cases = [(["ab", "b", "ab"], ["b", "a"], n, 0) for n in (2, 3)]
-    cases += [(NAMES, ["ava", "mila"], n, 1) for n in (2, 3)]
+    # n = 3 first: there a context of n characters gives the 4-gram; at n = 2
+    # it would give the trigram, as if n had no effect
+    cases += [(NAMES, ["ava", "mila"], n, 1) for n in (3, 2)]
     for n in (2, 3, 3):
         names = made_up(rng, 20)
         cases.append((names[:14], names[14:], n, rng.uniform(0.1, 3)))
@@ -543,13 +587,15 @@ def strength(p, counts):
     return None
 
 
+def table_loss(counts, p):
+    """Mean NLL of what was counted, under the table p (729, 27)."""
+    return -(torch.xlogy(counts, p).sum() / counts.sum()).item()
+
+
 def best_strength(counts, val_counts):
     """(validation loss, k) at the minimum over a fine logarithmic grid."""
-    def loss(k):
-        return -(val_counts * added(counts, k).log()).sum() / val_counts.sum()
-
     grid = torch.logspace(-3, 2, 251, dtype=torch.float64).tolist()
-    return min((loss(k).item(), k) for k in grid)
+    return min((table_loss(val_counts, added(counts, k)), k) for k in grid)
 
 
 def split_losses(p, targets):
@@ -557,29 +603,45 @@ def split_losses(p, targets):
     return -p.gather(1, targets[:, None])[:, 0].log()
 
 
-def strangers(train, val, count=3000):
-    """Names of train that are not in val, and of val that are not in train."""
-    in_train, in_val = set(train), set(val)
-    own = [name for name in train if name not in in_val]
-    own = random.Random(0).sample(own, min(count, len(own)))
-    return own, [name for name in val if name not in in_train]
+def knows(check, model, splits, block_size):
+    """How much more names cost that occur in val alone, in test alone, nats.
 
-
-def knows(check, model, train, val, block_size):
-    """How much better the model is on training names than on new ones, nats.
-
-    About 0 for a model that has counted the validation names as well.
+    More than training names do, that is: about 0 where the model has counted
+    those names as well.
     """
-    own, new = (
+    train, others = set(splits.train), set(splits.val + splits.test)
+    own = [name for name in splits.train if name not in others]
+    own = random.Random(0).sample(own, min(3000, len(own)))
+    new = ([name for name in part if name not in train][:2000]
+           for part in (splits.val, splits.test))
+    losses = [
         split_losses(predict(check, model, idx), targets).mean().item()
         for idx, targets in (data.windows(names, block_size)
-                             for names in strangers(train, val)))
-    return new - own
+                             for names in (own, *new))]
+    return [loss - losses[0] for loss in losses[1:]]
 
 
 LEAK = ("the model has learned from the validation names: names that occur "
         "only there cost it hardly more than training names do. Fit it on "
         "train alone")
+TEST_LEAK = ("the model has learned from the test names, which take no part "
+             "here. Fit it on train alone")
+
+
+def leak(check, why, lines):
+    """Fail for a model that has counted names it must not know."""
+    check.fail(why, input=lines["input"],
+               expected="a model of the training names alone",
+               got=f"another, of validation loss {lines['got']}")
+
+
+def leaks(check, model, splits, block_size, low, least, lines):
+    """Fail if a loss is suspiciously low (val's, test's) by knowing names."""
+    if any(low):
+        gaps = knows(check, model, splits, block_size)
+        for why, suspect, gap in zip((LEAK, TEST_LEAK), low, gaps):
+            if suspect and gap < least:
+                leak(check, why, lines)
 
 
 def infinite(check, loss, case):
@@ -599,8 +661,8 @@ def smoothing(model):
     of the best additive smoothing.
     """
     check = Check("smoothing")
-    train, val, test = data.split(data.load_names())
-    counts, val_counts = pair_counts(train), pair_counts(val)
+    splits = train, val, test = data.split(data.load_names())
+    counts, val_counts, test_counts = map(pair_counts, splits)
     least, best = best_strength(counts, val_counts)
     idx, targets = data.windows(val, 2)
     case = f"the {len(targets)} targets of the validation split"
@@ -612,15 +674,15 @@ def smoothing(model):
                  got=f"{loss:.4f}")
     p = predict(check, model, torch.cartesian_prod(*[torch.arange(V)] * 2))
 
-    test_counts = pair_counts(test)
-    for seen in (counts + val_counts, counts + val_counts + test_counts,
-                 val_counts, last_only(counts + val_counts)):
-        if strength(p, seen):
-            check.fail(LEAK, **lines)
-    reference = KneserNey(3).fit(*data.windows(train, 2))
-    if (loss < reference.nll(idx, targets) - 0.01
-            and knows(check, model, train, val, 2) < 0.015):
-        check.fail(LEAK, **lines)
+    k = strength(p, counts)  # if it is huge, other counts fit p as well
+    for why, other in ((LEAK, val_counts), (LEAK, val_counts + test_counts),
+                       (TEST_LEAK, test_counts)):
+        seen = (counts + other, other, last_only(counts + other))
+        if not k and any(strength(p, table) for table in seen):
+            leak(check, why, lines)
+    low = [table_loss(part, p) < table_loss(part, added(counts, best)) - 0.02
+           for part in (val_counts, test_counts)]
+    leaks(check, model, splits, 2, low, 0.015, lines)
 
     if loss <= least + 0.002:
         additive = f"the best additive smoothing: {least:.4f}"
@@ -632,7 +694,6 @@ def smoothing(model):
     if strength(p, last_only(counts)) or same_after(p.view(V, V, V)):
         check.fail("this is a bigram: your rows do not depend on the first of "
                    "the two characters", **lines)
-    k = strength(p, counts)
     if k and abs(k - 1) < 0.01:
         check.fail("this is the trigram with k = 1: the strength was never "
                    "tuned. Try it on a logarithmic axis, below 1 too", **lines)
@@ -739,14 +800,15 @@ def indexing(forward):
         ("xs = 0 to 26 in order", range(V)),
         ("200 random ids", torch.randint(V, (200,), generator=generator)),
     ]
-    for dtype in (torch.float64, torch.float32):
+    # float32 first: in float64 one_hot(xs, 27).float() @ W only raises
+    for dtype in (torch.float32, torch.float64):
         for case, xs in cases:
             case = f"{case}, W of dtype {dtype}"
             xs = torch.as_tensor(list(xs))
             W = torch.randn(V, V, generator=generator, dtype=dtype)
             check_rows(check, forward, W.requires_grad_(), xs, case)
             check.cases += 1
-    one_hot_is_gone(check, forward, generator)
+        one_hot_is_gone(check, forward, generator, dtype)
     check.passed()
 
 
@@ -779,9 +841,9 @@ def check_rows(check, forward, W, xs, case):
                  rtol=tolerance)
 
 
-def one_hot_is_gone(check, forward, generator):
+def one_hot_is_gone(check, forward, generator, dtype):
     """No floating-point tensor of N x 27 numbers is kept for backward."""
-    W = torch.randn(V, V, generator=generator, requires_grad=True)
+    W = torch.randn(V, V, generator=generator, dtype=dtype, requires_grad=True)
     xs = torch.randint(V, (64,), generator=generator)
     sizes = []
 
@@ -887,6 +949,19 @@ def all_symbols(got, logits, targets):
     yield -logits.log_softmax(1).sum(1).mean()
 
 
+def all_pairs(got, logits, targets):
+    """Each example was paired with the targets of all of them: logits[:,
+    targets] is (N, N). logits[torch.arange(N), targets] pairs each with its
+    own."""
+    yield -logits.log_softmax(1)[:, targets].mean()
+
+
+def ids_for_logits(got, logits, targets):
+    """The ids of the targets were subtracted from log-sum-exp: subtract the
+    targets' logits."""
+    yield (logits.logsumexp(1) - targets).mean()
+
+
 def one_an_example(got, logits, targets):
     """This is the loss of each example: return their mean."""
     yield F.cross_entropy(logits, targets, reduction="none")
@@ -912,8 +987,8 @@ def turned(got, logits, targets):
 
 VALUE_MISTAKES = [
     not_a_mean, mean_over_symbols, second_softmax, taken_as_probabilities,
-    no_logarithm, all_symbols, one_an_example, down_the_batch, bits, turned,
-    maximum_lost,
+    no_logarithm, all_symbols, all_pairs, ids_for_logits, one_an_example,
+    down_the_batch, bits, turned, maximum_lost,
 ]
 RANGE_MISTAKES = [log_of_softmax, one_maximum, nudged, unsafe]
 
@@ -1049,6 +1124,14 @@ def unseen_uniform(p, idx, train_idx):
     return (new & flat).double().mean().item()
 
 
+@functools.cache
+def to_beat(source):
+    """The validation loss of Kneser-Ney smoothing with n = 5."""
+    train, val, _ = data.split(data.load_names())
+    model = KneserNey(5).fit(*data.windows(train, 4))
+    return model.nll(*data.windows(val, 4))
+
+
 def reach(model, block_size):
     """Check a model of up to 10 characters of context, exercise L2-E06a.
 
@@ -1059,11 +1142,9 @@ def reach(model, block_size):
     check = Check("reach")
     if block_size not in range(1, 11):
         raise Wrong(f"reach: block_size = {block_size!r}: must be 1 to 10")
-    train, val, _ = data.split(data.load_names())
-    idx, targets = data.windows(val, 10)
-    train_idx, train_targets = data.windows(train, 10)
-    bar = KneserNey(5).fit(train_idx, train_targets).nll(idx, targets)
-    idx, train_idx = idx[:, -block_size:], train_idx[:, -block_size:]
+    splits = data.split(data.load_names())
+    bar = to_beat(data.source())
+    idx, targets = data.windows(splits.val, block_size)
     case = (f"the {len(targets)} targets of the validation split, "
             f"{block_size} characters of context")
     p = predict(check, model, idx)
@@ -1072,10 +1153,8 @@ def reach(model, block_size):
     loss = loss.mean().item()
     lines = dict(input=case, got=f"{loss:.4f}",
                  expected=f"a validation loss of at most {bar + 0.005:.4f}")
-    if loss < bar + 0.005 and knows(check, model, train, val,
-                                    block_size) < 0.03:
-        check.fail(LEAK, **lines)
     if loss <= bar + 0.005:
+        leaks(check, model, splits, block_size, (True, True), 0.03, lines)
         check.passed(f"validation loss {loss:.3f}; Kneser-Ney with n = 5: "
                      f"{bar:.3f}")
         return
@@ -1094,6 +1173,7 @@ def reach(model, block_size):
         check.fail("this is at best a bigram: only the last "
                    f"{'character changes' if used else '0 characters change'}"
                    " your predictions", **lines)
+    train_idx, _ = data.windows(splits.train, block_size)
     share = unseen_uniform(p, idx, train_idx)
     if share > 0.02:
         check.fail(f"{share:.0%} of the contexts never occurred in train, and "
@@ -1105,9 +1185,11 @@ def reach(model, block_size):
     if used < 4:
         check.fail(f"only the last {used} characters change your predictions: "
                    "take a longer context", **lines)
-    check.fail("longer contexts need better smoothing: adding a constant "
-               "takes too much from what was seen, and ignores what shorter "
-               "contexts know", **lines)
+    check.fail("4 characters of context are enough, with better smoothing: a "
+               "context seen a few times says little, so let shorter ones "
+               "decide there, and count in those in how many different "
+               "contexts a character came, not how often (continuation "
+               "counts)", **lines)
 
 
 # L2-E06b ------------------------------------------------------------------
@@ -1143,6 +1225,24 @@ def other_weights(got, work, seconds):
     for power in (-2, -1, 1, 4):
         a, b = weighted_line(work, seconds, [s**-power for s in seconds])
         yield a, 1 / b
+
+
+def half_weighted(got, work, seconds):
+    """The right side was not divided by the seconds: with 1 / seconds and work
+    / seconds on the left it is 1."""
+    a, b = weighted_line(work, [s**2 for s in seconds],
+                         [1 / s**2 for s in seconds])
+    yield a, 1 / b
+
+
+def half_divided(got, work, seconds):
+    """Only the work was divided by the seconds: the whole equation is, which
+    makes the overhead's column 1 / seconds and the right side 1."""
+    a, b = weighted_line([x / s for x, s in zip(work, seconds)], seconds,
+                         [1] * len(work))
+    yield a, 1 / b
+    if abs(got[0] - 1) < 1e-3 and not abs(got[1]) < 1e3 * max(work):
+        yield got  # 1 + 0 x work / seconds = 1, at any work
 
 
 def log_log(got, work, seconds):
@@ -1205,7 +1305,7 @@ def relative_to_fit(got, work, seconds):
 
 COST_MISTAKES = [
     absolute_errors, reciprocal, wrong_order, no_overhead, from_the_ends,
-    other_weights, log_log, relative_to_fit,
+    other_weights, half_weighted, half_divided, log_log, relative_to_fit,
 ]
 
 
