@@ -43,7 +43,7 @@ clean:  ## remove what was built, the environment excepted
 # One stamp for each set of packages, named after the content of the pins.
 $(BOOK) $(TEST) $(LAB):
 	@fits='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'; \
-	for python in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+	for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3); do \
 	  if $$python -c "$$fits" 2>/dev/null; then \
 	    fitting=$$python; \
 	    if $$python -c 'import ensurepip, venv' 2>/dev/null; then \
@@ -52,6 +52,7 @@ $(BOOK) $(TEST) $(LAB):
 	  echo "$$fitting has no venv module: install it" \
 	    "(Debian, Ubuntu: apt install python3-venv), then run make again."; \
 	else \
-	  echo "The book needs Python 3.11, 3.12 or 3.13, and none was found:" \
+	  echo "The book needs Python 3.11, 3.12 or 3.13, and" \
+	    "$(if $(PYTHON),$(PYTHON) is none,none was found):" \
 	    "install one, or say where it is with PYTHON=/path/to/python3.12."; \
 	fi >&2; exit 1

@@ -58,8 +58,18 @@ def test_a_python_that_does_not_fit_is_refused(tree):
     program(tree / "bin/python3", 'test "$1" = -c && exit 1')
     done = make(tree, "book", PATH=str(tree / "bin"), PYTHON="python3")
     assert done.returncode != 0
-    assert "needs Python 3.11, 3.12 or 3.13" in done.stdout
+    assert "needs Python 3.11, 3.12 or 3.13, and python3 is none" in done.stdout
     assert len(done.stdout.splitlines()) <= 2  # make's own line is the other
+
+
+def test_a_python_that_was_asked_for_is_not_replaced(tree):
+    program(tree / "bin/python3.10", 'test "$1" = -c && exit 1')
+    program(tree / "bin/python3.12", "exit 0")
+    path = str(tree / "bin")
+    done = make(tree, "book", PATH=path, PYTHON="python3.10")
+    assert done.returncode != 0 and "python3.10 is none" in done.stdout
+    program(tree / "bin/python3.12", 'test "$1" = -c && exit 1')
+    assert "none was found" in make(tree, "book", PATH=path).stdout
 
 
 def test_a_python_without_venv_is_said(tree):
