@@ -7,10 +7,10 @@ LAB := $(VENV)/.lab-$(KEY)
 RUN := $(VENV)/bin/python
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help book test lab serve runs readme lock clean
+.PHONY: help book test workbooks lab serve zip runs readme lock clean
 
 help:  ## list what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 15
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 book: $(BOOK)  ## execute the pages and build the site
 	@$(RUN) -m tools.build
@@ -18,15 +18,21 @@ book: $(BOOK)  ## execute the pages and build the site
 test: $(TEST)  ## run the tests
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(RUN) -m pytest -n 2
 
-lab: $(LAB)  ## open the pages in JupyterLab
+workbooks: book  ## build, and copy new workbooks to workbooks/, yours
+	@$(RUN) -m tools.workbooks
+
+lab: workbooks $(LAB)  ## do the exercises: your workbooks in JupyterLab
 	@mkdir -p _build/.lab
 	@export JUPYTER_CONFIG_DIR=$(CURDIR)/_build/.lab && \
 	$(VENV)/bin/jupytext-config set-default-viewer myst && \
-	$(RUN) -m jupyterlab book/index.md
+	$(RUN) -m jupyterlab workbooks/index.ipynb
 
 serve: $(BOOK)  ## show the site on http://localhost:8000
 	@test -f _build/html/index.html || { echo "Run make book first." >&2; exit 1; }
 	@$(RUN) -m http.server --bind localhost --directory _build/html 8000
+
+zip: book  ## pack the site into one archive that opens from disk
+	@$(RUN) -m tools.archive
 
 runs: $(BOOK)  ## repeat the recorded runs whose code has changed (NAME=one)
 	@$(RUN) -m zth runs $(NAME)

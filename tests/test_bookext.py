@@ -14,7 +14,7 @@ import pytest
 import tiny
 from bs4 import BeautifulSoup
 
-from tools import bookext
+from tools import address, bookext
 from zth.data import Source
 from zth.plot import PALETTE
 
@@ -63,26 +63,26 @@ def repository(tmp_path, monkeypatch):
 ])
 def test_repository_url(repository, monkeypatch, remote, url):
     root, git = repository
-    assert bookext.repository_url(root) is None  # no remote at all
+    assert address.repository_url(root) is None  # no remote at all
     git("remote", "add", "origin", remote)
-    assert bookext.repository_url(root) == url
+    assert address.repository_url(root) == url
     monkeypatch.setenv("ZTH_REPOSITORY_URL", "")
-    assert bookext.repository_url(root) is None
+    assert address.repository_url(root) is None
     monkeypatch.setenv("ZTH_REPOSITORY_URL", "https://example.org/c/d")
-    assert bookext.repository_url(root) == "https://example.org/c/d"
+    assert address.repository_url(root) == "https://example.org/c/d"
 
 
 def test_commit(repository, tmp_path_factory):
     root, git = repository
-    clean = bookext.commit(root)
+    clean = address.commit(root)
     assert re.fullmatch("[0-9a-f]{10}", clean)
     (root / "untracked").touch()
-    assert bookext.commit(root) == clean
+    assert address.commit(root) == clean
     (root / "file").write_text("b")
-    assert bookext.commit(root) == f"{clean} with local changes"
+    assert address.commit(root) == f"{clean} with local changes"
     (root / "folder").mkdir()  # an unpacked archive in another repository
-    assert bookext.commit(root / "folder") == "unknown"
-    assert bookext.commit(tmp_path_factory.mktemp("no")) == "unknown"
+    assert address.commit(root / "folder") == "unknown"
+    assert address.commit(tmp_path_factory.mktemp("no")) == "unknown"
 
 
 def test_foot(repository):
@@ -95,7 +95,7 @@ def test_foot(repository):
                          "html.parser").a
     assert link["href"] == (
         "https://github.com/a/b/issues/new?title=Mistake%3A%20A%20%26%20B")
-    assert bookext.report_url("https://gitlab.com/a/b", "T") == (
+    assert address.report_url("https://gitlab.com/a/b", "T") == (
         "https://gitlab.com/a/b/-/issues/new?issue%5Btitle%5D=T")
 
 

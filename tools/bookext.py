@@ -1,29 +1,26 @@
 """What the book adds to Sphinx.
 
-The label line under an exercise's title, the notice about the data, what each
-page was built with, and figures that follow the reader's theme. Everything
+The label line under an exercise's title, links to a page's notebooks, the
+notice about the data, what each page was built with, and figures that follow
+the reader's theme; after the pages, the notebooks themselves. Everything
 printed is the same on every build of one commit: no dates, no counters that
 depend on the order of the build.
 """
 
 import functools
 import html
-import ipaddress
-import json
-import os
 import re
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from tools import ledger
+from tools import address, execute, ledger, workbooks
 
-DIFFICULTY = {1: "gentle", 2: "moderate", 3: "hard", 4: "very hard"}
+logger = logging.getLogger(__name__)
 
 # The theme's own scripts know the reader's choice only once the page is read,
 # and complain where there is none yet.
@@ -31,76 +28,6 @@ FIRST_VISIT = (
     "(root => { root.dataset.mode ||= 'auto'; root.dataset.theme ||= "
     "matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'; "
     "})(document.documentElement);")
-
-
-# Where the book was built -------------------------------------------------
-
-def git(root, *args):
-    """What git prints in the folder, stripped; "" where it fails."""
-    try:
-        done = subprocess.run(
-            ["git", "--no-optional-locks", *args], cwd=root,
-            capture_output=True, text=True)
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def commit(root):
-    """The commit of the book's own repository, as a reader should see it."""
-    top = git(root, "rev-parse", "--show-toplevel")
-    head = git(root, "rev-parse", "HEAD")
-    if not head or Path(top).resolve() != Path(root).resolve():
-        return "unknown"  # an unpacked archive, perhaps in another repository
-    dirty = git(root, "status", "--porcelain", "--untracked-files=no")
-    return head[:10] + (" with local changes" if dirty else "")
-
-
-def repository_url(root):
-    """The book's public address, or None.
-
-    It is ZTH_REPOSITORY_URL where that is set (empty: no address), else the
-    remote `origin`. Paths, hosts inside a private network and addresses with
-    credentials are no public address.
-    """
-    url = os.environ.get("ZTH_REPOSITORY_URL")
-    if url is None:
-        url = git(root, "remote", "get-url", "origin")
-    scp = re.fullmatch(r"(?:(\w+)@)?([\w.-]+\.[\w-]+):(?!/|\d+/)(.+)", url)
-    if scp:
-        url = f"ssh://{scp[2]}/{scp[3]}"
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return None
-    web = parts.scheme in ("http", "https")
-    if not (web or parts.scheme in ("ssh", "git+ssh")) or not public(host):
-        return None
-    if parts.password or (web and (parts.username or parts.query)):
-        return None
-    path = parts.path.strip("/").removesuffix(".git")
-    if not path:
-        return None
-    port = f":{port}" if web and port else ""
-    return f"{parts.scheme if web else 'https'}://{host}{port}/{path}"
-
-
-def public(host):
-    """Whether a reader elsewhere can reach a host of this name."""
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        last = host.rpartition(".")[2]
-        return "." in host and last not in (
-            "local", "localhost", "internal", "lan", "home", "test", "invalid")
-
-
-def report_url(repository, title):
-    """The address at which a reader reports a mistake on a page."""
-    new = "-/issues/new?issue[title]=" if "gitlab" in urlsplit(
-        repository).hostname else "issues/new?title="
-    return f"{repository}/{quote(new, '/-?=')}{quote(title)}"
 
 
 def foot(root, source, title):
@@ -112,12 +39,12 @@ def foot(root, source, title):
         torch = version("torch")
     except PackageNotFoundError:
         torch = "none"
-    text = (f"Built from commit {commit(root)}, with torch {torch}, on "
+    text = (f"Built from commit {address.commit(root)}, with torch {torch}, on "
             f"{source.name} (sha256 {source.sha256[:12]}).")
     link = ""
-    if repository := repository_url(root):
-        address = html.escape(report_url(repository, f"Mistake: {title}"))
-        link = f' <a href="{address}">Report a mistake on this page</a>'
+    if repository := address.repository_url(root):
+        url = address.report_url(repository, f"Mistake: {title}")
+        link = f' <a href="{html.escape(url)}">Report a mistake on this page</a>'
     return f'<p class="zth-foot">{html.escape(text)}{link}</p>'
 
 
@@ -136,42 +63,17 @@ def notice(source):
 
 # The label line ------------------------------------------------------------
 
-def page_seconds(root, docname):
-    """Seconds that the page's cells took, from the record; None without."""
-    record = Path(root) / "data/runs/pages.json"
-    if record.exists():
-        for row in json.loads(record.read_text("utf-8"))["rows"]:
-            if row.get("page", "").removesuffix(".md") == docname:
-                return row["seconds"]
-    return None
-
-
-def clock(seconds):
-    """Seconds as a player shows them: 3723 gives "1:02:03"."""
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{seconds:02}"
-    return f"{minutes}:{seconds:02}"
-
-
 def label_line(exercise, lecture, seconds=None):
     """The HTML of the line under an exercise's title."""
-    level = exercise["difficulty"]
-    dots = "●" * level + "○" * (4 - level)
+    name, level, *others, (text, url) = ledger.facts(
+        exercise, lecture, seconds)
+    filled = exercise["difficulty"]
+    dots = "●" * filled + "○" * (4 - filled)
     parts = [
-        f"Exercise {exercise['id']}",
-        f'<span class="zth-dots" role="img" aria-label="difficulty {level} '
-        f'of 4">{dots}</span> {DIFFICULTY[level]}',
-        f"{exercise['minutes']} minutes"]
-    if seconds is not None:
-        about = f"about {seconds:.0f} s" if seconds >= 1 else "under 1 s"
-        parts.append(f"runs in {about}")
-    name = f"lecture {lecture['number']}"
-    url = f"https://www.youtube.com/watch?v={lecture['video']}"
-    if (at := exercise.get("video")) is not None:
-        name, url = f"{name} at {clock(at)}", f"{url}&t={at}s"
-    parts.append(f'<a href="{html.escape(url)}">{name}</a>')
+        name,
+        f'<span class="zth-dots" role="img" aria-label="difficulty {filled} '
+        f'of 4">{dots}</span> {level}',
+        *others, f'<a href="{html.escape(url)}">{text}</a>']
     line = ' <span aria-hidden="true">·</span> '.join(
         f"<span>{part}</span>" for part in parts)
     return f'<p class="zth-label">{line}</p>'
@@ -186,18 +88,11 @@ class LabelLine(SphinxDirective):
         root, wanted = self.env.srcdir, self.arguments[0]
         self.env.note_dependency(str(Path(root) / "book/exercises.yml"))
         try:
-            book = ledger.load(root)
+            found = ledger.exercise(wanted, root)
         except ValueError as error:
             raise self.error(str(error)) from error
-        exercise = {row["id"]: row for row in book["exercises"]}.get(wanted)
-        if exercise is None:
-            raise self.error(
-                f"label-line {wanted!r}: not an id of book/exercises.yml")
-        lecture = {row["number"]: row for row in book["lectures"]}[
-            exercise["lecture"]]
-        line = label_line(
-            exercise, lecture, page_seconds(root, self.env.docname))
-        return [nodes.raw("", line, format="html")]
+        seconds = ledger.page_seconds(self.env.docname, root)
+        return [nodes.raw("", label_line(*found, seconds), format="html")]
 
 
 class ExerciseList(SphinxDirective):
@@ -206,25 +101,71 @@ class ExerciseList(SphinxDirective):
     def run(self):
         self.env.note_dependency(
             str(Path(self.env.srcdir) / "book/exercises.yml"))
-        book = ledger.load(self.env.srcdir)
-        rows = ["| lecture | exercise | difficulty | minutes |",
-                "|---|---|---|---:|"]
-        for lecture in book["lectures"]:
-            name = f"{lecture['number']} {lecture['title']}"
-            for exercise in book["exercises"]:
-                if exercise["lecture"] != lecture["number"]:
-                    continue
-                title = exercise["title"]
-                if "page" in exercise:
-                    title = f"[{title}](/{exercise['page']})"
-                rows.append(f"| {name} | {title} | "
-                            f"{DIFFICULTY[exercise['difficulty']]} | "
-                            f"{exercise['minutes']} |")
-                name = ""
+        rows = ledger.exercise_rows(ledger.load(self.env.srcdir))
         table = nodes.Element()
         self.state.nested_parse(
             StringList(rows, self.env.docname), self.content_offset, table)
         return table.children
+
+
+# Notebooks -----------------------------------------------------------------
+
+def launch_line(docname, has_check, repository):
+    """The HTML of the links that open a page as a notebook.
+
+    Those that need a public address are absent where there is none.
+    """
+    up = "../" * docname.count("/")
+    kind = "workbook" if has_check else "notebook"
+    workbook = workbooks.path(docname)
+    links = [(f"Download the {kind}", up + workbook)]
+    if repository:
+        links += [
+            ("Open in Colab", address.colab_url(repository, workbook)),
+            ("Open in Binder",
+             address.binder_url(repository, f"{docname}.md"))]
+    links.append(("Solved notebook", up + workbooks.path(docname, "-solved")))
+    line = " ".join(
+        f'<a href="{html.escape(url)}"{" download" * url.endswith("b")}>'
+        f"{text}</a>" for text, url in links if url)
+    return (f'<nav class="zth-launch" aria-label="This page as a notebook">'
+            f"{line}</nav>")
+
+
+def add_launch_line(app, doctree, docname):
+    """Put the links to a page's notebooks under its title."""
+    page = notebook_pages(app.srcdir).get(docname)
+    if page is None or app.builder.format != "html":
+        return
+    line = nodes.raw("", launch_line(
+        docname, any("check" in workbooks.tags(cell)
+                     for cell in page.notebook.cells),
+        address.repository_url(app.srcdir)), format="html")
+    title = next(doctree.findall(nodes.title))
+    section = title.parent
+    place = section.index(title) + 1
+    if "zth-label" in section[place].astext():
+        place += 1
+    section.insert(place, line)
+
+
+@functools.cache
+def notebook_pages(root):
+    """The pages that have code, by their name in Sphinx."""
+    pages, _ = execute.read_pages(Path(root))
+    return {page.name.removesuffix(".md"): page
+            for page in pages if page.code}
+
+
+def write_notebooks(app, exception):
+    """Write the notebooks of all pages, and the package that they need."""
+    if exception or app.builder.format != "html":
+        return
+    pages = notebook_pages(app.srcdir)
+    try:
+        workbooks.write(app.env, pages, Path(app.outdir))
+    except ValueError as error:
+        logger.warning("%s", error)
 
 
 # Figures -------------------------------------------------------------------
@@ -363,6 +304,8 @@ def setup(app):
     app.connect("doctree-resolved", escape_math)
     app.connect("doctree-resolved", inline_figures)
     app.connect("doctree-resolved", drop_shared_ids)
+    app.connect("doctree-resolved", add_launch_line)
     app.connect("html-page-context", dress_page)
+    app.connect("build-finished", write_notebooks)
     return {"version": "1", "parallel_read_safe": True,
             "parallel_write_safe": True}

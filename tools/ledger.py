@@ -6,6 +6,7 @@
 
 import argparse
 import ast
+import json
 import re
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ OPTIONAL = {
     "test_split": bool,
     "result": dict,
 }
+DIFFICULTY = {1: "gentle", 2: "moderate", 3: "hard", 4: "very hard"}
 RESULT = {"what": str, "lecture": str, "ours": str, "glue": str}
 
 
@@ -108,6 +110,72 @@ def decimals(text):
     """(number, decimals) of the first number in a text; None if none."""
     match = re.search(r"-?\d+(?:\.(\d+))?", text.replace(",", ""))
     return match and (match[0], len(match[1] or ""))
+
+
+def exercise(wanted, root=ROOT):
+    """(exercise, its lecture) of an id; ValueError if there is none."""
+    ledger = load(root)
+    for entry in ledger["exercises"]:
+        if entry["id"] == wanted:
+            numbers = {row["number"]: row for row in ledger["lectures"]}
+            return entry, numbers[entry["lecture"]]
+    raise ValueError(f"label-line {wanted!r}: not an id of book/exercises.yml")
+
+
+def page_seconds(docname, root=ROOT):
+    """Seconds that the page's cells took, from the record; None without."""
+    record = Path(root) / "data/runs/pages.json"
+    if record.exists():
+        for row in json.loads(record.read_text("utf-8"))["rows"]:
+            if row.get("page", "").removesuffix(".md") == docname:
+                return row["seconds"]
+    return None
+
+
+def clock(seconds):
+    """Seconds as a player shows them: 3723 gives "1:02:03"."""
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{seconds:02}"
+    return f"{minutes}:{seconds:02}"
+
+
+def facts(entry, lecture, seconds=None):
+    """What a reader should know of an exercise before it, in order.
+
+    Its name, difficulty, minutes, how long its page runs where that is
+    known, and (text, address) of its place in the lecture.
+    """
+    found = [f"Exercise {entry['id']}", DIFFICULTY[entry["difficulty"]],
+             f"{entry['minutes']} minutes"]
+    if seconds is not None:
+        about = f"about {seconds:.0f} s" if seconds >= 1 else "under 1 s"
+        found.append(f"runs in {about}")
+    name = f"lecture {lecture['number']}"
+    url = f"https://www.youtube.com/watch?v={lecture['video']}"
+    if (at := entry.get("video")) is not None:
+        name, url = f"{name} at {clock(at)}", f"{url}&t={at}s"
+    return [*found, (name, url)]
+
+
+def exercise_rows(ledger):
+    """The lines of a table of all exercises; pages linked from the root."""
+    rows = ["| lecture | exercise | difficulty | minutes |",
+            "|---|---|---|---:|"]
+    for lecture in ledger["lectures"]:
+        name = f"{lecture['number']} {lecture['title']}"
+        for entry in ledger["exercises"]:
+            if entry["lecture"] != lecture["number"]:
+                continue
+            title = entry["title"]
+            if "page" in entry:
+                title = f"[{title}](/{entry['page']})"
+            rows.append(f"| {name} | {title} | "
+                        f"{DIFFICULTY[entry['difficulty']]} | "
+                        f"{entry['minutes']} |")
+            name = ""
+    return rows
 
 
 def table(ledger):
