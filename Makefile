@@ -24,7 +24,7 @@ workbooks: book  ## build, and copy new workbooks to workbooks/, yours
 lab: workbooks $(LAB)  ## do the exercises: your workbooks in JupyterLab
 	@mkdir -p _build/.lab
 	@export JUPYTER_CONFIG_DIR=$(CURDIR)/_build/.lab && \
-	$(VENV)/bin/jupytext-config set-default-viewer myst && \
+	$(VENV)/bin/jupytext-config set-default-viewer markdown && \
 	$(RUN) -m jupyterlab workbooks/index.ipynb
 
 serve: $(BOOK)  ## show the site on http://localhost:8000
