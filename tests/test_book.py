@@ -5,6 +5,7 @@ A rule takes a book's folder and yields its faults, each naming page or entry.
 
 import ast
 import re
+import symtable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -229,6 +230,37 @@ def parts_missing(page, entry, on_page):
         yield f"has no cell tagged check that calls check.{entry['checker']}"
 
 
+def names_of(cell):
+    """(names that a cell binds, names that it needs from before)."""
+    def needed(table):
+        for inner in table.get_children():
+            for symbol in inner.get_symbols():
+                if symbol.is_global() and symbol.is_referenced():
+                    yield symbol.get_name()
+            yield from needed(inner)
+
+    top = symtable.symtable(ast.unparse(tree(cell)), "cell", "exec")
+    bound = {s.get_name() for s in top.get_symbols()
+             if s.is_assigned() or s.is_imported()}
+    read = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
+    return bound, (read | {*needed(top)}) - bound
+
+
+def an_answer_is_enough(root):
+    """After a check nothing is needed that only the solution defines."""
+    for page in pages(root):
+        known, own = set(), set()
+        for place, cell in page.code():
+            bound, read = names_of(cell)
+            if "solution" in cell.metadata.get("tags", []):
+                own |= bound - known
+                continue
+            for name in sorted(read & own):
+                yield f"{place} needs {name}, which only the solution defines"
+            known |= bound
+            own -= bound
+
+
 def the_test_split_is_read_once(root):
     """One cell for each exercise that asks for it, and nothing else in it."""
     entries = ledger.load(root)["exercises"]
@@ -349,7 +381,7 @@ def prose(text):
 
 RULES = [
     quotes_equal_the_package, only_what_was_taught, exercises_are_whole,
-    the_test_split_is_read_once, cells_are_short, blank_line_before_math,
+    an_answer_is_enough, the_test_split_is_read_once, cells_are_short, blank_line_before_math,
     figures_have_alternative_text, readme_has_the_ledgers_table,
     toc_and_folder_agree, prose_is_plain,
 ]
@@ -556,6 +588,11 @@ PLANTED = [
      "has no cell tagged solution"),
     (exercises_are_whole, PAIRS, "[check]", "[x]",
      "has no cell tagged check that calls check.pairs"),
+    (an_answer_is_enough, PAIRS, "    return count(names) - 1",
+     "    return 1\n\n\nsplits = 2", "cell 5 needs splits, which only"),
+    (an_answer_is_enough, PAIRS, "    return count(names) - 1",
+     "    return k\n\n\nk = 3\n```\n\n```{code-cell} python\n"
+     "def f(x):\n    return [k for _ in x]", "cell 4 needs k, which only"),
     (exercises_are_whole, PAIRS, "check.pairs(pairs)", "check.other(pairs)",
      "that calls check.pairs"),
     (exercises_are_whole, CHECK, ', "pairs"', "",

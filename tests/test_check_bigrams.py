@@ -1,5 +1,7 @@
 """zth.check.bigrams; oracle: answers planted right and wrong, each named."""
 
+import contextlib
+import io
 import math
 import random
 
@@ -8,6 +10,7 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from IPython.core.interactiveshell import InteractiveShell
 
 from zth import check, data
 from zth.ngram import KneserNey, NGram
@@ -60,6 +63,34 @@ def test_an_error_of_the_answer_is_shown_with_its_input():
     said = refuses(check.trigram, broken)
     assert "your code raised ZeroDivisionError" in said
     assert "names = ['emma'" in said
+    line = broken.__code__.co_firstlineno + 1
+    assert f"division by zero line {line} return 1 / 0 input" in said
+
+
+def test_an_error_inside_a_library_is_shown_at_the_readers_line():
+    def broken(W, xs):
+        return W @ torch.zeros(3)
+
+    said = refuses(check.indexing, broken)
+    assert f"line {broken.__code__.co_firstlineno + 1} return W @ torch" in said
+
+
+def test_ipython_shows_the_message_alone():
+    shell = InteractiveShell()
+    with pytest.raises(check.Wrong) as caught:
+        check.indexing(lambda W, xs: W[:, xs])
+    shown = caught.value._render_traceback_()
+    assert "\n".join(shown) == str(caught.value)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        shell.run_cell("from zth import check\n"
+                       "check.indexing(lambda W, xs: None)")
+    assert "not written yet" in out.getvalue()
+    assert "Traceback" not in out.getvalue()
+
+
+def test_a_model_in_place_of_its_probabilities_is_named():
+    said = refuses(check.smoothing, lambda contexts: NGram(3))
+    assert "return its probabilities, model.probs(idx)" in said
 
 
 def test_a_message_has_input_expected_and_got():
@@ -370,7 +401,7 @@ def other_type_error(names):
 
 SPLIT_WRONG = [
     (shuffled_nothing, "random.shuffle returns None, it shuffles its"),
-    (cut_nothing, "subscriptable input 200 made-up names, ten of them twice "
+    (cut_nothing, "input 200 made-up names, ten of them twice "
      "likely random.shuffle returns None, it shuffles its argument"),
     (three_nothings, "random.shuffle returns None, it shuffles its"),
     (lambda names: (80, 10, 10), "return three lists of names"),
@@ -533,7 +564,7 @@ def single_start(idx):
 
 SMOOTHING_WRONG = [
     (additive_model(0), "some probabilities are zero"),
-    (additive_model(1), "k = 1: the strength was never tuned"),
+    (additive_model(1), "k = 1: try amounts on a logarithmic axis"),
     (additive_model(5), "additive smoothing with k = 5"),
     (additive_model(0.2, TRAIN + VAL), "learned from the validation names"),
     (additive_model(0.2, TRAIN + VAL + TEST), "learned from the validation"),

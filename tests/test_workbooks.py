@@ -226,11 +226,21 @@ def test_an_exercise_becomes_work_or_its_solution():
         "A nudge with $x$.\n\n</details>")
     assert after == "Afterwards."
     assert workbook.cells[2].metadata == {"tags": ["starter"]}
+    assert "`page-solved.ipynb`" not in note  # no check, no exercise
     solved = workbooks.solved(page, AnyBook(), page.notebook)
     assert sources(solved)[1:] == [
         starter, "**Solution**\n\nSecret prose.\n\n$$\nsecret = 1\n"
         "\\tag{1}\n$$", 'def answer():\n    return "the secret itself"', after]
     assert leaks(page) == []
+
+
+def test_a_prediction_has_a_place_in_the_workbook():
+    page = page_of("# A title\n\n:::{admonition} Predict\n:class: tip\n"
+                   "How many?\n:::\n\nMany.\n")
+    first, guess, rest = sources(workbooks.workbook(page, AnyBook()))
+    assert first.endswith("> **Predict**\n>\n> How many?")
+    assert guess == workbooks.GUESS and rest == "Many."
+    assert len(sources(workbooks.solved(page, AnyBook(), page.notebook))) == 1
 
 
 def test_a_leak_of_the_solution_is_found():
@@ -289,7 +299,8 @@ def test_a_figure_is_followed_by_its_caption():
     notebook = workbooks.workbook(page, AnyBook())
     assert sources(notebook)[1:] == ["1", "*Fig. 1.* It is 1."]
     assert notebook.cells[2].metadata == {
-        "tags": ["hide-input"], "jupyter": {"source_hidden": True}}
+        "tags": ["hide-input"], "cellView": "form",
+        "jupyter": {"source_hidden": True}}
 
 
 # The site's notebooks -------------------------------------------------------
@@ -379,7 +390,7 @@ def test_links_lead_to_the_site_only_where_it_has_an_address(site):
     assert f"[Another page]({pages}/more/other.html)" in public
     assert f"[a place]({pages}/more/other.html#place)" in public
     assert f"[This page in the book]({pages}/page.html)" in public
-    assert "](" not in local and "*Another page*, " in local
+    assert "](" not in local and "*Another page* (`other.ipynb`)," in local
 
 
 def test_launch_links(site):
@@ -477,15 +488,14 @@ def test_the_first_cell_leaves_what_is_there(tmp_path):
         ROOT / "zth" / "__init__.py")
 
 
-def test_without_myst_nb_glue_does_nothing(tmp_path, monkeypatch):
-    namespace = {}
-    monkeypatch.setitem(sys.modules, "myst_nb", None)
-    code = re.sub(r"(?s)if find_spec\(\"zth\"\).*?\n(?=if)", "", AnyBook.setup)
-    code = code.replace('find_spec("myst_nb")', "None")
-    exec(code, namespace)
-    exec("from myst_nb import glue\nshown = glue('a', 1, display=False)",
-         namespace)
-    assert namespace["shown"] is None
+def test_glue_prints_in_a_notebook(tmp_path):
+    code = ("from myst_nb import glue\nglue('loss', 2.34567, display=False)\n"
+            "glue('n', 3)\nglue('who', 'a')")
+    notebook = setup_only(AnyBook.setup, code)  # run twice, it works as once
+    failed, error = run(notebook, tmp_path)
+    assert failed is None, error
+    assert notebook.cells[-1].outputs[0].text == (
+        "loss = 2.3457\nn = 3\nwho = a\n")
 
 
 def test_the_package_comes_from_the_repository_where_there_is_one():

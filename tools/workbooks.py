@@ -38,13 +38,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
+
+def glue(name, value, display=True):
+    """In the book it puts a number into the text; here it prints it."""
+    print(name, "=", f"{{value:.4f}}" if isinstance(value, float) else value)
+
+
+sys.modules["myst_nb"] = SimpleNamespace(glue=glue)
 if find_spec("zth") is None:
     here = Path.cwd()
     wheels = [*here.glob("zth-*.whl"), *here.parent.glob("zth-*.whl")]
 {choose}
     %pip install --quiet "{{wanted}}"
-if find_spec("myst_nb") is None:  # it takes numbers into the book's text
-    sys.modules["myst_nb"] = SimpleNamespace(glue=lambda *_, **__: None)
 '''
 FROM_REPOSITORY = '''\
     wanted = wheels[0] if wheels else (
@@ -57,16 +62,24 @@ FROM_WHEEL = '''\
     wanted = wheels[0]'''
 
 TODO = """\
-> **Workbook.** Write your answer over the `raise NotImplementedError` of \
-the starter cell, and run the check under it: it accepts a right answer \
-however it is written, and names the mistake where it knows it. The cells \
-after the check use your answer. Numbers in the text come from the book's own \
-run."""
+> **Workbook.** Run the cells from the top, the folded ones too. Write your \
+answer over the `raise NotImplementedError` of the starter cell; the check \
+under it accepts a right answer however it is written, and names the mistake \
+where it knows it. Until then the check stops a run of all cells. The \
+solution is in `{solved}`."""
 READ = """\
-> **Notebook.** This page has no exercise: run its cells, and change them. \
-Numbers in the text come from the book's own run."""
-DONE = "> **Solved.** The page as the book ran it, with what its cells showed."
+> **Notebook.** This page has no exercise: run its cells, and change them."""
+DONE = """\
+> **Solved.** The page with its solution, and with what its cells showed when \
+the book ran it. Without the solution it is `{workbook}`."""
+NUMBERS = """ \
+Numbers in the text are of the book's run, on {data}; equations, figures and \
+works keep the numbers that they have in the book."""
 
+BREAK = "\f"  # between two cells of text
+GUESS = "*Your prediction (edit this cell):*"
+FOLDED = {"cellView": "form",  # for Colab
+          "jupyter": {"source_hidden": True}}
 INLINE = re.compile(
     r"\{(?P<role>[\w:-]+)\}`(?P<content>[^`]+)`"
     r"|(?P<code>`+)(?!`).+?(?<!`)(?P=code)(?!`)"
@@ -154,7 +167,10 @@ class Writer:
             title = f"<summary>{self.inline(argument)}</summary>"
             return f"<details>{title}\n\n{text}\n\n</details>"
         quoted = f"**{self.inline(argument)}**\n\n{text}".splitlines()
-        return "\n".join(f"> {line}".rstrip() for line in quoted)
+        quoted = "\n".join(f"> {line}".rstrip() for line in quoted)
+        if argument == "Predict" and not self.solutions:
+            return f"{quoted}\n\n{BREAK}\n\n{GUESS}\n\n{BREAK}"
+        return quoted
 
     def math(self, line, lines):
         """A displayed equation, with the number that the site gives it."""
@@ -203,7 +219,8 @@ def workbook(page, book):
     todo = READ
     for cell in page.notebook.cells:
         if cell.cell_type == "markdown":
-            cells.append((writer.text(cell.source), None))
+            cells += [(text.strip("\n"), None)
+                      for text in writer.text(cell.source).split(BREAK)]
         elif writer.hidden and "solution" not in tags(cell):
             raise ValueError(f"{page.name}: a cell of the solution lacks the "
                              f"tag solution: {cell.source.splitlines()[0]}")
@@ -238,7 +255,7 @@ def code(writer, cell, its_tags, done=None):
     """
     metadata = {"tags": sorted(its_tags)} if its_tags else {}
     if "hide-input" in its_tags:
-        metadata["jupyter"] = {"source_hidden": True}
+        metadata |= FOLDED
     its_own = new_code_cell(metadata=metadata)
     if done:
         its_own.execution_count = done.execution_count
@@ -259,10 +276,11 @@ def assemble(cells, writer, book, note):
             f"[{number}] {writer.cited[number]}"
             for number in sorted(writer.cited)), None))
     title, rest = cells[0][0].partition("\n")[::2]
+    name = posixpath.basename(writer.page).removesuffix(".md")
+    note = note.format(workbook=f"{name}.ipynb", solved=f"{name}-solved.ipynb")
     note += book.notice(writer.page)
     cells[0] = f"{title}\n\n{note}\n\n{rest.lstrip()}", None
-    folded = {"cellView": "form", "jupyter": {"source_hidden": True}}
-    cells.insert(0, (book.setup, new_code_cell(metadata=folded)))
+    cells.insert(0, (book.setup, new_code_cell(metadata=FOLDED)))
     notebook = new_notebook(metadata={
         "kernelspec": {"name": "python3", "display_name": "Python 3",
                        "language": "python"},
@@ -342,8 +360,10 @@ class Book:
             title = self.env.titles[docname].astext()
         else:
             raise ValueError(f"{page}: no page or label {target!r}")
-        if not self.site:
-            return text or f"*{title}*"
+        if not self.site:  # so there is nothing to link to
+            own = docname in self.values and not place
+            file = f" (`{posixpath.basename(docname)}.ipynb`)" * own
+            return text or f"*{title}*{file}"
         return (f"[{text or title}]({self.site}{docname}.html"
                 f"{f'#{place}' * bool(place)})")
 
@@ -381,10 +401,9 @@ class Book:
 
     def notice(self, page):
         """What a notebook's first lines say besides what it is."""
-        said = ""
-        if not data.source().is_lecture:
-            said += (f" The book's run used {data.source().name}, not the "
-                     "lecture's names.")
+        source = data.source()
+        said = NUMBERS.format(data="the lecture's names" if source.is_lecture
+                              else f"{source.name}, not the lecture's names")
         if self.site:
             url = f"{self.site}{page.removesuffix('.md')}.html"
             said += f" [This page in the book]({url})."

@@ -9,6 +9,8 @@ A right answer prints one line; another raises `Wrong`.
 
 import contextlib
 import textwrap
+import traceback
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +18,10 @@ import torch
 
 class Wrong(AssertionError):
     """An answer is wrong: on which input, what was expected, likely why."""
+
+    def _render_traceback_(self):
+        """What IPython shows: the message, without the way to it."""
+        return str(self).splitlines()
 
 
 class Check:
@@ -54,11 +60,12 @@ class Check:
                 hint = ""
             raise Wrong(
                 f"{self.name}: your code raised {type(error).__name__}: "
-                f"{error}\n  input     {case}{hint}"
+                f"{error}{where(error)}\n  input     {case}{hint}"
             ) from error
         if value is None:
+            name = getattr(function, "__name__", "it")
             raise Wrong(
-                f"{self.name}: not written yet (it returned nothing, or "
+                f"{self.name}: not written yet ({name} returned nothing, or "
                 f"raised NotImplementedError){hint}"
             )
         return value
@@ -123,6 +130,16 @@ class Check:
         """Print that the answer is right."""
         cases = f"{self.cases} case{'s' * (self.cases != 1)}"
         print(f"{self.name}: right ({remark or cases})")
+
+
+def where(error):
+    """The last line of the reader's own code on the way to an error."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__)
+           if Path(frame.filename).parent != Path(__file__).parent]
+    own = [frame for frame in own if "site-packages" not in frame.filename]
+    if not own or not own[-1].line:
+        return ""
+    return f"\n  line {own[-1].lineno:<5}{own[-1].line}"
 
 
 def message(mistake):
@@ -199,6 +216,9 @@ def predict(check, model, idx, vocab_size=27):
         out = check.call(function, idx, case=case)
     if isinstance(out, tuple):
         out = out[0]  # (logits, loss)
+    if hasattr(out, "probs"):
+        check.fail("a model was returned: return its probabilities, "
+                   "model.probs(idx)", input=case, got=show(out))
     out = tensor(out)
     if out.ndim == 3 and out.shape[:2] == idx.shape:
         out = out[:, -1]

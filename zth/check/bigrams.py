@@ -695,11 +695,12 @@ def smoothing(model):
         check.fail("this is a bigram: your rows do not depend on the first of "
                    "the two characters", **lines)
     if k and abs(k - 1) < 0.01:
-        check.fail("this is the trigram with k = 1: the strength was never "
-                   "tuned. Try it on a logarithmic axis, below 1 too", **lines)
+        check.fail("this is the trigram with k = 1: try amounts on a "
+                   "logarithmic axis, below 1 too", **lines)
     if k:
-        check.fail(f"this is additive smoothing with k = {k:.3g}: on "
-                   f"validation the minimum lies near {best:.2g}", **lines)
+        side = "less" if k > best else "more"
+        check.fail(f"this is additive smoothing with k = {k:.3g}: the loss on "
+                   f"validation is lowest for {side} than that", **lines)
     if strength(p, single_start(counts)):
         check.fail("the row after ('.', '.') is uniform: with one '.' at the "
                    "start no first letter was counted. Start each name with "
