@@ -50,8 +50,8 @@ class AnyBook:
     def label_line(self, wanted, page):
         return f"*Exercise {wanted}*"
 
-    def exercise_rows(self):
-        return ["| exercise |", "|---|", "| [one](/book/one.md) |"]
+    def lectures(self):
+        return ["- [](/book/one.md)"]
 
     def notice(self, page):
         return ""
@@ -270,8 +270,7 @@ def test_a_cell_of_the_solution_without_its_tag_is_refused():
      "> **Careful**\n>\n> - one\n> - <eq eq:a>\n>\n> ```\n> code\n> ```"),
     ("::::{admonition} A\n:::{admonition} B\nb\n:::\n::::",
      "> **A**\n>\n> > **B**\n> >\n> > b"),
-    ("```{exercise-list}\n```",
-     "| exercise |\n|---|\n| <one|/book/one.md> |"),
+    ("```{lectures}\n```", "- <|/book/one.md>"),
     ("```{tableofcontents}\n```", None),
     ("{kbd}`x`", None),
     ("- a\n\n  ```{note}\n  b\n  ```", None),

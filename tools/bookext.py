@@ -14,11 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from docutils import nodes
-from docutils.statemachine import StringList
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from tools import address, execute, ledger, workbooks
+from tools import address, execute, ledger, results, workbooks
 
 logger = logging.getLogger(__name__)
 
@@ -93,19 +92,6 @@ class LabelLine(SphinxDirective):
             raise self.error(str(error)) from error
         seconds = ledger.page_seconds(self.env.docname, root)
         return [nodes.raw("", label_line(*found, seconds), format="html")]
-
-
-class ExerciseList(SphinxDirective):
-    """`{exercise-list}`: a table of every exercise, drawn from the ledger."""
-
-    def run(self):
-        self.env.note_dependency(
-            str(Path(self.env.srcdir) / "book/exercises.yml"))
-        rows = ledger.exercise_rows(ledger.load(self.env.srcdir))
-        table = nodes.Element()
-        self.state.nested_parse(
-            StringList(rows, self.env.docname), self.content_offset, table)
-        return table.children
 
 
 # Notebooks -----------------------------------------------------------------
@@ -295,7 +281,7 @@ def dress_page(app, pagename, templatename, context, doctree):
 def setup(app):
     """Register all of this with Sphinx."""
     app.add_directive("label-line", LabelLine)
-    app.add_directive("exercise-list", ExerciseList)
+    results.setup(app)
     app.add_js_file(None, body=FIRST_VISIT, priority=100)
     app.add_css_file("figures.css")
     app.add_css_file("style.css", priority=900)

@@ -159,25 +159,6 @@ def facts(entry, lecture, seconds=None):
     return [*found, (name, url)]
 
 
-def exercise_rows(ledger):
-    """The lines of a table of all exercises; pages linked from the root."""
-    rows = ["| lecture | exercise | difficulty | minutes |",
-            "|---|---|---|---:|"]
-    for lecture in ledger["lectures"]:
-        name = f"{lecture['number']} {lecture['title']}"
-        for entry in ledger["exercises"]:
-            if entry["lecture"] != lecture["number"]:
-                continue
-            title = entry["title"]
-            if "page" in entry:
-                title = f"[{title}](/{entry['page']})"
-            rows.append(f"| {name} | {title} | "
-                        f"{DIFFICULTY[entry['difficulty']]} | "
-                        f"{entry['minutes']} |")
-            name = ""
-    return rows
-
-
 def table(ledger):
     """README's table of results, in Markdown."""
     titles = {x["number"]: x["title"] for x in ledger["lectures"]}

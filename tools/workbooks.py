@@ -26,7 +26,7 @@ from jupyter_cache import get_cache
 from myst_nb.core.variables import format_plain_text
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tools import address, execute, ledger
+from tools import address, execute, ledger, results
 from zth import data
 
 FOLDER = "workbooks"  # under the site, and the reader's own under the root
@@ -156,8 +156,8 @@ class Writer:
             return f"**Exercise: {self.inline(argument)}**"
         if name == "label-line":
             return self.book.label_line(argument, self.page)
-        if name == "exercise-list":
-            return self.inline("\n".join(self.book.exercise_rows()))
+        if name == "lectures":
+            return self.inline("\n".join(self.book.lectures()))
         if name != "admonition":
             raise ValueError(f"{self.page}: no rule writes the directive "
                              f"{{{name}}} into a notebook")
@@ -395,9 +395,9 @@ class Book:
             ledger.page_seconds(page.removesuffix(".md"), self.root))
         return f"*{' · '.join(facts)} · [{text}]({url})*"
 
-    def exercise_rows(self):
-        """The lines of the table of all exercises."""
-        return ledger.exercise_rows(ledger.load(self.root))
+    def lectures(self):
+        """The lines of the list of all lectures and their exercises."""
+        return results.lectures(self.root)
 
     def notice(self, page):
         """What a notebook's first lines say besides what it is."""
