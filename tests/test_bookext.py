@@ -1,15 +1,13 @@
 """What the book adds to Sphinx.
 
-Oracle: git repositories made here; drawings by matplotlib itself; the pages
-of a tiny book that the real command builds.
+Oracle: git repositories made here; the pages of a tiny book that the real
+command builds.
 """
 
-import io
 import re
 import subprocess
 from pathlib import Path
 
-import matplotlib.figure
 import pytest
 import tiny
 from bs4 import BeautifulSoup
@@ -125,49 +123,6 @@ def test_label_line():
     assert "runs in" not in bookext.label_line(exercise, lecture)
 
 
-# Figures --------------------------------------------------------------------
-
-def drawing():
-    """An SVG by matplotlib, in the palette's colours, with a clipped line."""
-    figure = matplotlib.figure.Figure(facecolor=PALETTE["paper"][0])
-    axes = figure.subplots()
-    axes.plot([1, 2], color=PALETTE["c0"][0], marker="o")
-    axes.plot([2, 1], color="#123456")
-    axes.text(1, 1, "black text")
-    file = io.StringIO()
-    figure.savefig(file, format="svg")
-    return file.getvalue()
-
-
-def test_a_drawing_is_inlined_and_follows_the_theme():
-    text = bookext.inline_svg(drawing(), 'One "line"', "fig-a", PALETTE)
-    svg = BeautifulSoup(text, "html.parser").svg
-    assert svg["role"] == "img" and svg["aria-label"] == 'One "line"'
-    assert "viewbox" in svg.attrs
-    assert "stroke: var(--fig-c0, #0a63b0)" in text and "#123456" in text
-    assert not re.search(r"(?<!, )#0a63b0|<\?xml|<!|<style|<title|metadata|"
-                         r"xmlns|xlink", text)
-    ids = {tag["id"] for tag in svg.find_all(id=True)}
-    used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', text))
-    assert ids == used and ids and all(i.startswith("fig-a-") for i in ids)
-    assert "aria-label" not in bookext.inline_svg(
-        drawing(), "", "fig-a", PALETTE)
-
-
-def test_two_names_for_one_light_colour_are_refused():
-    with pytest.raises(ValueError, match="palette"):
-        bookext.inline_svg("<svg></svg>", "", "a", {
-            "x": ("#ffffff", "#000000"), "y": ("#FFFFFF", "#111111")})
-
-
-def test_the_style_sheet_has_both_themes_and_prints_light():
-    sheet = bookext.style_sheet({"ink": ("#111111", "#eeeeee")})
-    light, dark, paper = sheet.splitlines()
-    assert light == ":root { --fig-ink: #111111; }"
-    assert dark == 'html[data-theme="dark"] { --fig-ink: #eeeeee; }'
-    assert paper.startswith("@media print") and "#111111" in paper
-
-
 # A whole page ---------------------------------------------------------------
 
 EXERCISE = """
@@ -191,7 +146,12 @@ PAGE = """\
 ```{label-line} L2-E01
 ```
 
-See {numref}`fig-line`.
+See {numref}`fig-line`, {eq}`eq:less` and $n_1$.
+
+:::{admonition} A *hint*
+:class: dropdown
+It helps.
+:::
 
 $$
 a<b \\quad \\text{and} \\quad c > d
@@ -203,7 +163,9 @@ $$ (eq:less)
             [":mystnb:", ":  figure:", ":    name: fig-line",
              ":    caption: It rises.", ":  image:",
              ":    alt: A line that rises."],
-            [":mystnb:", ":  image:", ":    alt: The line again."]))
+            [":tags: [hide-input]", ":mystnb:", ":  figure:",
+             ":    name: fig-again", ":    caption: It rises again.",
+             ":  image:", ":    alt: The line again."]))
 LEDGER = """\
 lectures:
 - {number: 2, title: Bigrams, video: abc}
@@ -226,7 +188,12 @@ def test_a_page_of_a_clean_book(tmp_path):
     assert "runs in about 5 s" in soup.select_one(".zth-label").get_text()
     assert "world-names.txt" in soup.select_one(".zth-notice").get_text()
     assert "commit unknown" in soup.select_one(".zth-foot").get_text()
-    assert soup.select_one("div.math").get_text().count("a<b") == 1
+    equation = soup.select_one("div.math")
+    assert equation["id"] == "equation-eq-less"
+    assert equation.annotation.get_text().count("a<b") == 1
+    assert equation.select_one(".eqno").get_text().startswith("(1)")
+    assert soup.find("a", href="#equation-eq-less").get_text() == "(1)"
+    assert soup.select_one("span.math annotation").get_text() == "n_1"
     one, two = soup.select("svg.zth-figure")
     assert one["aria-label"] == "A line that rises."
     assert one.parent["id"] == "fig-line"
@@ -234,8 +201,21 @@ def test_a_page_of_a_clean_book(tmp_path):
     assert soup.find("a", href="#fig-line").get_text() == "Fig. 1"
     assert two["aria-label"] == "The line again."
     sheet = (site / "_static/figures.css").read_text()
-    assert sheet == bookext.style_sheet(PALETTE)
+    assert PALETTE["c0"][1] in sheet
     assert "figures.css" in text and "style.css" in text
-    assert "thebe" not in text.lower()
+    for unused in ("thebe", "fontawesome", "togglebutton", "sphinx-design",
+                   "katex.min.js", "bootstrap.js"):
+        assert unused not in text.lower()
+    assert {path.suffix for path in (site / "_static").rglob("*.*")} <= {
+        ".css", ".js", ".png", ".svg", ".txt", ".woff2"}
+    folds = soup.select("details")
+    assert [fold.summary.get_text(" ", strip=True) for fold in folds] == [
+        "A hint", "Solution to Exercise 1 (The first one)",
+        "Solution to Exercise 2 (The second one)",
+        "Show the code Hide the code"]
+    assert [fold.get("id") for fold in folds] == [
+        None, "solution-ex-first", "solution-ex-second", None]
+    assert not [fold for fold in folds if fold.get("open") is not None
+                or fold.summary.find("a") or fold.summary.get("aria-label")]
     for page in site.rglob("*.html"):
         assert str(tmp_path) not in page.read_text(), page

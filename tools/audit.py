@@ -3,25 +3,21 @@
     python -m tools.audit _build/html    print the faults; exit status 1 if any
 """
 
-import functools
-import json
 import re
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup, Comment
 
 QUIET = {"code", "pre", "script", "style", "svg", "title"}  # no prose in them
-# strings of katex.min.js that look like commands and are none
-INTERNAL = {r"\x", r"\iiiint", r"\idotsint", r"\relbar", r"\Relbar",
-            r"\@eqnsw", r"\current@color", r"\df@tag"}
 RAW = re.compile(
     r"\$\$|\$(?!\s)[^$]+(?<!\s)\$|\\[A-Za-z]{2,}|\{(?:glue|eq|ref|numref|"
     r"doc|cite|math|label-line|code-cell|exercise|solution)\b")
 FETCHED = {"stylesheet", "icon", "preload", "prefetch", "modulepreload",
            "preconnect", "dns-prefetch", "manifest"}
+READABLE = {"div.exercise": "ex-", "figure": "fig-",
+            "div.math[id]": "equation-eq-"}  # how their ids begin
 SOURCES = ("src", "srcset", "poster", "data")
 
 
@@ -41,15 +37,18 @@ def audit(site, root=None):
               for sheet in site.rglob("*.css")
               for url in re.findall(r"(?:url\(|@import)\s*[\"']?((?:https?:)?"
                                     r"//[^\"')\s;]+)", sheet.read_text())]
+    icons = site / "_static" / "icons.css"
+    drawn = set(re.findall(
+        r"\.(fa-[\w-]+)", icons.read_text("utf-8") if icons.is_file() else ""))
     for page, soup in pages.items():
         source = page.removesuffix(".html") + ".md"
         name = source if (root / source).is_file() else page
         found = [*text_faults(soup), *output_faults(soup),
-                 *image_faults(soup), *(id_faults(soup) if name == source
-                                        else ()),  # the theme's own pages
-                 *link_faults(soup, page, site, anchors),
-                 *(fault for math in soup.select("span.math, div.math")
-                   for fault in math_faults(formula(math), macros(root)))]
+                 *image_faults(soup), *icon_faults(
+                     (site / page).read_text("utf-8"), drawn),
+                 *(id_faults(soup) if name == source
+                   else ()),  # not the theme's own pages
+                 *link_faults(soup, page, site, anchors)]
         faults += [f"{name}: {fault}" for fault in dict.fromkeys(found)]
     return sorted(faults)
 
@@ -101,13 +100,29 @@ def image_faults(soup):
             yield "a drawing without alternative text"
 
 
+def icon_faults(page, drawn):
+    """Icons of the theme, in a page's text, that icons.css does not draw."""
+    for icon in re.findall(r"\bfa-[a-z-]+", page):
+        if icon not in drawn:
+            yield f"no drawing of the icon {icon}"
+
+
 def id_faults(soup):
-    """Ids that occur twice."""
+    """Ids that occur twice, and places to link to without a readable one."""
     seen = set()
     for tag in soup.find_all(id=True):
         if tag["id"] in seen:
             yield f"the id {tag['id']} occurs twice"
         seen.add(tag["id"])
+    for selector, start in READABLE.items():
+        for tag in soup.select(selector):
+            if not tag.get("id", "").startswith(start):
+                yield (f"the id of {short(tag.get_text())!r} does not begin "
+                       f"with {start}")
+    for tag in soup.select(":not(figure) > svg.zth-figure"):
+        yield f"a drawing that is no figure: {short(tag['aria-label'])}"
+    for tag in soup.select("h1 .math"):
+        yield f"math in the title of a page: {short(tag.get_text())}"
 
 
 def link_faults(soup, page, site, anchors):
@@ -117,7 +132,8 @@ def link_faults(soup, page, site, anchors):
             tag.name != "link" or FETCHED & {*tag.get("rel", ())})
         for key in ("href", *SOURCES):
             url = tag.get(key)
-            if url is None or (key in SOURCES and tag.name == "a"):
+            if url is None or tag.name == "base" or (
+                    key in SOURCES and tag.name == "a"):
                 continue
             parts = urlsplit(url)
             if parts.scheme or parts.netloc:
@@ -134,71 +150,6 @@ def link_faults(soup, page, site, anchors):
             known = anchors.get(target, {unquote(parts.fragment)})
             if parts.fragment and unquote(parts.fragment) not in known:
                 yield f"a link to no such place: {short(url)}"
-
-
-# Math ----------------------------------------------------------------------
-
-@functools.cache
-def katex():
-    """(commands, environments) known to the KaTeX that the site ships.
-
-    Read off its script: every string in it that is one command.
-    """
-    folder = find_spec("sphinxcontrib.katex").origin
-    script = Path(folder).with_name("katex.min.js").read_text("utf-8")
-    commands = {json.loads(text) for text in re.findall(
-        r'"\\\\(?:[A-Za-z@]+|[^"\\]|\\\\|\\")"', script)} - INTERNAL
-    names = re.findall(r"names:\[([^]]*)\]", script)
-    return commands, set(re.findall(r'"([A-Za-z]+\*?)"', "".join(names)))
-
-
-@functools.cache
-def macros(root):
-    """The commands that the book's configuration adds."""
-    config = root / "_config.yml"
-    text = config.read_text("utf-8") if config.is_file() else ""
-    return frozenset("\\" + name for name in re.findall(
-        r"[\"']\\+([A-Za-z]+)[\"']\s*:", text))
-
-
-def formula(tag):
-    """The source of a formula, without its number and its delimiters."""
-    for number in tag.select(".eqno"):
-        number.extract()
-    return re.sub(r"^\\[(\[]|\\[)\]]$", "", tag.get_text().strip())
-
-
-def math_faults(math, extra=frozenset()):
-    """What KaTeX would not render in a formula; extra are defined macros."""
-    commands, environments = katex()
-    tokens = re.findall(r"\\(?:[A-Za-z]+|.)|[{}&$]", math, re.DOTALL)
-    stack, names = [], iter(re.findall(r"\\(?:begin|end)\s*\{(.*?)\}", math))
-    for token in tokens:
-        if token == "{" or token == r"\left":
-            stack.append(token)
-        elif token in ("}", r"\right"):
-            opened = "{" if token == "}" else r"\left"
-            if not stack or stack.pop() != opened:
-                yield f"unbalanced {token} in the math {short(math)}"
-                return
-        elif token in (r"\begin", r"\end"):
-            name = next(names, "")
-            if name not in environments:
-                yield f"an environment unknown to KaTeX: {name}"
-            if token == r"\begin":
-                stack.append(name)
-            elif not stack or stack.pop() != name:
-                yield f"unbalanced \\end{{{name}}} in the math {short(math)}"
-                return
-        elif token == "$" and "{" not in stack:  # \text{…} may hold math
-            yield f"a $ in the math {short(math)}"
-        elif token == "&" and not environments & {*stack}:
-            yield f"an & outside an environment in the math {short(math)}"
-        elif token.startswith("\\") and token not in commands | extra and (
-                not token[1:].isspace()):
-            yield f"a macro unknown to KaTeX: {token}"
-    if stack:
-        yield f"unbalanced {stack[-1]} in the math {short(math)}"
 
 
 def main(argv):

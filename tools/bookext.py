@@ -1,10 +1,10 @@
 """What the book adds to Sphinx.
 
 The label line under an exercise's title, links to a page's notebooks, the
-notice about the data, what each page was built with, and figures that follow
-the reader's theme; after the pages, the notebooks themselves. Everything
-printed is the same on every build of one commit: no dates, no counters that
-depend on the order of the build.
+notice about the data, what each page was built with, figures that follow the
+reader's theme, and what the modules imported here add; after the pages, the
+notebooks themselves. Everything printed is the same on every build of one
+commit: no dates, no counters that depend on the order of the build.
 """
 
 import functools
@@ -17,16 +17,17 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from tools import address, execute, ledger, results, workbooks
+from tools import (
+    address, execute, folds, katex, ledger, results, share, slim, svg,
+    workbooks)
 
 logger = logging.getLogger(__name__)
 
-# The theme's own scripts know the reader's choice only once the page is read,
-# and complain where there is none yet.
-FIRST_VISIT = (
-    "(root => { root.dataset.mode ||= 'auto'; root.dataset.theme ||= "
-    "matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'; "
-    "})(document.documentElement);")
+# Extensions that Jupyter Book loads and this book does not use: live code,
+# whose scripts throw and name another host; grids and tabs; buttons for what
+# folds.
+UNUSED = ("sphinx_thebe", "sphinx_design", "sphinx_togglebutton")
+UNUSED_CSS = ("sphinx-thebe.css", "togglebutton.css")
 
 
 def foot(root, source, title):
@@ -156,66 +157,19 @@ def write_notebooks(app, exception):
 
 # Figures -------------------------------------------------------------------
 
-def style_sheet(palette):
-    """The CSS variables of a palette {name: (light, dark)}."""
-    light, dark = (
-        " ".join(f"--fig-{name}: {pair[i]};" for name, pair in palette.items())
-        for i in (0, 1))
-    return (f":root {{ {light} }}\n"
-            f'html[data-theme="dark"] {{ {dark} }}\n'
-            f'@media print {{ html[data-theme="dark"] {{ {light} }} }}\n')
-
-
-def inline_svg(svg, alt, prefix, palette):
-    """A drawing as an <svg> that stands in the page and follows its theme.
-
-    svg is the file's text, alt the alternative text. Ids that something
-    refers to get the prefix, the others go. Light colours of the palette
-    {name: (light, dark)} become variables.
-    """
-    names = {light.lower(): name for name, (light, _) in palette.items()}
-    if len(names) < len(palette):
-        raise ValueError("palette: two names share one light colour")
-    svg = svg[svg.index("<svg"):].strip()
-    for rule in (r"<!--.*?-->", r"<metadata>.*?</metadata>",
-                 r"<style.*?</style>", r"<title>.*?</title>"):
-        svg = re.sub(rule + r"\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<defs>\s*</defs>\s*|<defs/>\s*", "", svg)
-    svg = svg.replace("xlink:href=", "href=")
-    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', svg))
-    used = {a or b for a, b in used}
-    svg = re.sub(
-        r' id="([^"]+)"',
-        lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
-    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", svg)
-
-    def colour(match):
-        name = names.get(match[0].lower())
-        return f"var(--fig-{name}, {match[0]})" if name else match[0]
-
-    svg = re.sub(
-        r'style="[^"]*"',
-        lambda m: re.sub(r"#[0-9a-fA-F]{6}\b", colour, m[0]), svg)
-    tag, rest = svg.split(">", 1)
-    tag = re.sub(r'\s(?:xmlns(?::\w+)?|version)="[^"]*"', "", tag)
-    label = f' aria-label="{html.escape(alt)}"' if alt else ""
-    return f'{tag} class="zth-figure" role="img"{label}>{rest}'
-
-
 def inline_figures(app, doctree, docname):
     """Put each SVG that a cell drew into the page itself."""
     if app.builder.format != "html":
         return
+    letters = {}
     for count, image in enumerate(list(doctree.findall(nodes.image)), 1):
         uri = image["uri"]
         if "jupyter_execute" not in uri or not uri.endswith(".svg"):
             continue
-        ids = image.parent["ids"] if isinstance(
-            image.parent, nodes.figure) else []
-        svg = (Path(app.srcdir) / uri).read_text("utf-8")
-        svg = inline_svg(svg, image.get("alt", ""),
-                         ids[0] if ids else f"svg{count}", palette())
-        image.replace_self(nodes.raw("", svg, format="html"))
+        drawing = svg.inline(
+            (Path(app.srcdir) / uri).read_text("utf-8"), image.get("alt", ""),
+            f"f{count}", palette(), letters)
+        image.replace_self(nodes.raw("", drawing, format="html"))
 
 
 @functools.cache
@@ -228,18 +182,6 @@ def palette():
 
 # Sphinx --------------------------------------------------------------------
 
-def escape_math(app, doctree, docname):
-    """Keep `<` and `&` of displayed equations from being read as HTML.
-
-    The KaTeX extension escapes them in inline math and in equations marked
-    `nowrap`, and writes the text of other displayed ones as it is.
-    """
-    for node in doctree.findall(nodes.math_block):
-        if not node.get("nowrap"):
-            node["latex"] = rf"\[{node.astext()}\]"
-            node["nowrap"] = True
-
-
 def drop_shared_ids(app, doctree, docname):
     """Drop the ids that every exercise and every solution would share."""
     for node in doctree.findall(nodes.section):
@@ -247,23 +189,30 @@ def drop_shared_ids(app, doctree, docname):
             "exercise-content", "solution-content")]
 
 
-def without_thebe(app, config):
-    """Unplug live code, which Jupyter Book loads and this book does not use.
+def unplug(app):
+    """Unplug the extensions that are not used: their scripts and styles.
 
-    Its scripts come twice a page, throw, and name another host.
+    They are set up before this one.
     """
     for listeners in app.events.listeners.values():
-        listeners[:] = [listener for listener in listeners if
-                        listener.handler.__module__ != "sphinx_thebe"]
+        listeners[:] = [
+            listener for listener in listeners
+            if listener.handler.__module__.partition(".")[0] not in UNUSED]
     app.registry.css_files[:] = [
-        css for css in app.registry.css_files if css[0] != "sphinx-thebe.css"]
+        css for css in app.registry.css_files if css[0] not in UNUSED_CSS]
+
+
+def own_layout(app, config):
+    """Let the layout in `tools/templates` stand over the theme's."""
+    config.templates_path.insert(0, str(Path(__file__).parent / "templates"))
 
 
 def write_palette(app):
     """Write the figures' colours where the pages look for them."""
     static = Path(app.outdir) / "_static"
     static.mkdir(parents=True, exist_ok=True)
-    (static / "figures.css").write_text(style_sheet(palette()), "utf-8")
+    (static / "figures.css").write_text(
+        svg.style_sheet(palette()), "utf-8")
 
 
 def dress_page(app, pagename, templatename, context, doctree):
@@ -278,20 +227,29 @@ def dress_page(app, pagename, templatename, context, doctree):
         context["body"] = notice(source) + context["body"]
 
 
+def slim_site(app, exception):
+    """Drop what no page uses."""
+    if not exception and app.builder.format == "html":
+        slim.slim(Path(app.outdir))
+
+
 def setup(app):
     """Register all of this with Sphinx."""
+    unplug(app)
     app.add_directive("label-line", LabelLine)
-    results.setup(app)
-    app.add_js_file(None, body=FIRST_VISIT, priority=100)
     app.add_css_file("figures.css")
+    app.add_css_file("icons.css")
     app.add_css_file("style.css", priority=900)
-    app.connect("config-inited", without_thebe)
+    app.add_js_file("page.js")
+    app.connect("config-inited", own_layout)
     app.connect("builder-inited", write_palette)
-    app.connect("doctree-resolved", escape_math)
+    for part in (katex, folds, results, share):
+        part.setup(app)
     app.connect("doctree-resolved", inline_figures)
     app.connect("doctree-resolved", drop_shared_ids)
     app.connect("doctree-resolved", add_launch_line)
     app.connect("html-page-context", dress_page)
     app.connect("build-finished", write_notebooks)
+    app.connect("build-finished", slim_site, priority=900)
     return {"version": "1", "parallel_read_safe": True,
             "parallel_write_safe": True}
