@@ -224,6 +224,10 @@ def dress_page(app, pagename, templatename, context, doctree):
     title = re.sub(r"<[^>]+>", "", title)
     context["theme_extra_footer"] = foot(app.srcdir, source, title)
     if "body" in context:
+        # docutils' list of works has no items that a screen reader knows
+        context["body"] = context["body"].replace(
+            '<div role="list" class="citation-list">',
+            '<div class="citation-list">')
         context["body"] = notice(source) + context["body"]
 
 

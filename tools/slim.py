@@ -95,7 +95,7 @@ def write(rules, names):
 
 def body(content, names):
     """The declarations of a rule, without those of variables unread."""
-    declarations = tinycss2.parse_declaration_list(
+    declarations = tinycss2.parse_blocks_contents(
         content, skip_comments=True, skip_whitespace=True)
     if any(found.type != "declaration" for found in declarations):
         return tinycss2.serialize(content)
