@@ -170,7 +170,8 @@ LEDGER = """\
 lectures:
 - {number: 2, title: Bigrams, video: abc}
 exercises:
-- {id: L2-E01, lecture: 2, title: Trigram, difficulty: 2, minutes: 40}
+- {id: L2-E01, lecture: 2, title: Trigram, difficulty: 2, minutes: 40,
+   page: book/page.md, checker: trigram}
 """
 
 
@@ -185,6 +186,8 @@ def test_a_page_of_a_clean_book(tmp_path):
     site = root / "_build/html"
     text = (site / "book/page.html").read_text()
     soup = BeautifulSoup(text, "html.parser")
+    assert [facts.get_text() for facts in soup.select(
+        "div.exercise > p.zth-facts")] == ["moderate · 40 minutes"]
     assert "runs in about 5 s" in soup.select_one(".zth-label").get_text()
     assert "world-names.txt" in soup.select_one(".zth-notice").get_text()
     assert "commit unknown" in soup.select_one(".zth-foot").get_text()

@@ -95,6 +95,20 @@ class LabelLine(SphinxDirective):
         return [nodes.raw("", label_line(*found, seconds), format="html")]
 
 
+def add_facts(app, doctree, docname):
+    """Put difficulty and minutes into a page's exercise boxes."""
+    book = ledger.load(app.srcdir)
+    entries = [entry for entry in book["exercises"]
+               if entry.get("page") == f"{docname}.md"]
+    boxes = [box for box in doctree.findall(nodes.Admonition)
+             if "exercise" in box["classes"]]
+    for box, entry in zip(boxes, entries):
+        level = ledger.DIFFICULTY[entry["difficulty"]]
+        box.insert(1, nodes.paragraph(
+            "", f"{level} · {entry['minutes']} minutes",
+            classes=["zth-facts"]))
+
+
 # Notebooks -----------------------------------------------------------------
 
 def launch_line(docname, has_check, repository):
@@ -251,6 +265,7 @@ def setup(app):
         part.setup(app)
     app.connect("doctree-resolved", inline_figures)
     app.connect("doctree-resolved", drop_shared_ids)
+    app.connect("doctree-resolved", add_facts)
     app.connect("doctree-resolved", add_launch_line)
     app.connect("html-page-context", dress_page)
     app.connect("build-finished", write_notebooks)
