@@ -16,7 +16,7 @@ book: $(BOOK)  ## execute the pages and build the site
 	@$(RUN) -m tools.build
 
 test: $(TEST)  ## run the tests
-	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(RUN) -m pytest -n 2
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadgroup
 
 workbooks: book  ## build, and copy new workbooks to workbooks/, yours
 	@$(RUN) -m tools.workbooks

@@ -20,8 +20,9 @@ plot.use_style()
 fig, ax = plt.subplots()
 ax.plot([1, 2, 4])
 glue("slope", 1.5, display=False)
-print({"one", "two", "three"})""", ":mystnb:", ":  image:",
-                   ":    alt: A line that bends upwards.")
+print({"one", "two", "three"})""", ":mystnb:", ":  figure:",
+                   ":    name: fig-line", ":    caption: It bends.",
+                   ":  image:", ":    alt: A line that bends upwards.")
 
 
 def test_failed_cells_are_all_named(tmp_path):

@@ -364,6 +364,7 @@ def markdown(files, name):
                      if cell.cell_type == "markdown")
 
 
+@pytest.mark.xdist_group("site")  # it is built once
 def test_notebooks_say_what_the_site_says(site):
     for files in site:
         html = BeautifulSoup(files["book/page.html"], "html.parser")
@@ -383,6 +384,7 @@ def test_notebooks_say_what_the_site_says(site):
         assert "workbooks/index.ipynb" not in files  # it has no code
 
 
+@pytest.mark.xdist_group("site")  # it is built once
 def test_links_lead_to_the_site_only_where_it_has_an_address(site):
     public, local = (markdown(files, "page") for files in site)
     pages = "https://ann.github.io/b/book"
@@ -392,6 +394,7 @@ def test_links_lead_to_the_site_only_where_it_has_an_address(site):
     assert "](" not in local and "*Another page* (`other.ipynb`)," in local
 
 
+@pytest.mark.xdist_group("site")  # it is built once
 def test_launch_links(site):
     for files, names in zip(site, (
             {"Download the notebook", "Open in Colab", "Open in Binder",
@@ -418,6 +421,7 @@ def test_launch_links(site):
         assert not works.select("nav.zth-launch")  # no notebook
 
 
+@pytest.mark.xdist_group("site")  # it is built once
 def test_a_solved_notebook_shows_outputs_and_nothing_of_the_text(site):
     notebook = json.loads(site[0]["workbooks/page-solved.ipynb"])
     (cell,) = [cell for cell in notebook["cells"]
@@ -429,6 +433,7 @@ def test_a_solved_notebook_shows_outputs_and_nothing_of_the_text(site):
     assert not any(cell.get("outputs") for cell in workbook["cells"])
 
 
+@pytest.mark.xdist_group("site")  # it is built once
 def test_two_builds_give_the_same_notebooks_and_wheel(site):
     wheels = [name for name in site[0] if name.endswith(".whl")]
     assert wheels == ["workbooks/zth-0.1.0-py3-none-any.whl"]
@@ -458,6 +463,7 @@ def setup_only(*code):
         workbooks.Writer("book/page.md", AnyBook(), True), AnyBook(), "note")
 
 
+@pytest.mark.xdist_group("site")  # it is built once
 def test_the_first_cell_installs_what_is_missing(
         site, without_zth, tmp_path, monkeypatch):
     monkeypatch.delenv("PYTHONPATH", raising=False)
