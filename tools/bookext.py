@@ -218,7 +218,7 @@ def unplug(app):
 
 def own_layout(app, config):
     """Let the layout in `tools/templates` stand over the theme's."""
-    config.templates_path.insert(0, str(Path(__file__).parent / "templates"))
+    config.templates_path.insert(0, "tools/templates")
 
 
 def write_palette(app):
