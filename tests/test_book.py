@@ -184,12 +184,14 @@ def exercises_are_whole(root):
 
 
 def checkers_of(root):
-    """The names that zth.check offers, but for its exception."""
-    text = (root / "zth/check/__init__.py").read_text("utf-8")
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__":
-            return set(ast.literal_eval(node.value)) - {"Wrong"}
-    return set()
+    """The names that the modules of zth.check offer, but for `Wrong`."""
+    found = set()
+    for path in (root / "zth/check").glob("*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.Assign) and (
+                    ast.unparse(node.targets[0]) == "__all__"):
+                found |= set(ast.literal_eval(node.value))
+    return found - {"Wrong"}
 
 
 def parts_missing(page, entry, on_page):
@@ -453,7 +455,7 @@ SOLVES = HEAD + """\
 ```
 
 ```{code-cell} python
-from zth import check
+from zth.check import bigrams as check
 from zth.data import split
 from zth.ngram import count
 ```
@@ -507,7 +509,7 @@ BOOK = {
     "book/exercises.yml": LECTURES + ENTRY,
     "zth/ngram.py": 'def count(names):\n    """How many."""\n'
                     "    return len(names)\n",
-    "zth/check/__init__.py": '__all__ = ["Wrong", "pairs"]\n',
+    "zth/check/bigrams.py": '__all__ = ["Wrong", "pairs"]\n',
     "tests/test_check_pairs.py": "passes(capsys, check.pairs, x)\n"
                                  "refuses(check.pairs, x)\n",
     "README.md": "Book\n\n<!-- results -->\n"
@@ -540,7 +542,7 @@ def test_the_small_book_keeps(rule, small):
 
 
 INDEX, PAIRS, LEDGER = "book/index.md", "book/pairs.md", "book/exercises.yml"
-CHECK, TESTS = "zth/check/__init__.py", "tests/test_check_pairs.py"
+CHECK, TESTS = "zth/check/bigrams.py", "tests/test_check_pairs.py"
 LONG = "x = 1\n" * 26
 PLANTED = [
     # rule, file, old text, new text, what the fault says
@@ -558,9 +560,9 @@ PLANTED = [
      "book/pairs.md: code cell 1 uses count of zth.ngram"),
     (only_what_was_taught, PAIRS, "import count", "import count, NGram",
      "uses NGram of zth.ngram"),
-    (only_what_was_taught, PAIRS, "from zth import check",
+    (only_what_was_taught, PAIRS, "from zth.check import bigrams as check",
      "from zth import check, ngram", "imports zth.ngram whole"),
-    (only_what_was_taught, PAIRS, "from zth import check",
+    (only_what_was_taught, PAIRS, "from zth.check import bigrams as check",
      "import zth.ngram as n", "imports zth.ngram whole"),
     (only_what_was_taught, PAIRS, "import count",
      "import tally\n```\n\n```{code-cell} python\n# zth/ngram.py\n"

@@ -12,8 +12,21 @@ import torch
 import torch.nn.functional as F
 
 from zth import data
-from zth.check import Check, Wrong, predict, probabilities, show, tensor
+from zth.check import Wrong, show
+from zth.check.tensors import TensorCheck as Check
+from zth.check.tensors import predict, probabilities, tensor
 from zth.ngram import KneserNey
+
+__all__ = [
+    "Wrong",
+    "cross_entropy",
+    "devices",
+    "indexing",
+    "reach",
+    "smoothing",
+    "splits",
+    "trigram",
+]
 
 V = 27
 NAMES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "emma"]
