@@ -5,6 +5,8 @@ follows the reader's theme. Series are told apart by dash and marker as well
 as by colour.
 """
 
+import itertools
+
 import matplotlib as mpl
 
 # name: (on white, on the dark page); text reaches 4.5 : 1, lines 3 : 1 on both
@@ -61,3 +63,66 @@ def use_style():
     except ImportError:  # no notebook: the style is all there is to set
         return
     set_matplotlib_formats("svg", metadata={"Date": None})
+
+
+def graph(root, names=None, *, ax=None):
+    """Draw the expression behind a `Value`, operands to the left of results.
+
+    A box for each node, with its name and operation, its data and its grad.
+    names: {name: Value} for the nodes that have one. Returns the axes.
+    """
+    from matplotlib import pyplot as plt
+
+    name_of = {value: name for name, value in (names or {}).items()}
+    places = layout(root)
+    width = 1 + max(x for x, _ in places.values())
+    height = 1 + max(y for _, y in places.values())
+    if ax is None:
+        _, ax = plt.subplots(figsize=(1.4 * width, 0.75 * height))
+    for node, (x, y) in places.items():
+        sign = {"*": "×", "-": "−", "neg": "−", "sum": "Σ"}.get(
+            node.op, node.op)
+        title = "  ".join(filter(None, (name_of.get(node), sign)))
+        lines = title, f"data {node.data:.4f}", f"grad {node.grad:.4f}"
+        ax.text(x, y, "\n".join(filter(None, lines)), ha="center",
+                va="center", fontsize=8, linespacing=1.4,
+                bbox={"boxstyle": "round,pad=0.4", "fc": LIGHT["paper"],
+                      "ec": LIGHT["c0" if node.parents else "c1"],
+                      "ls": "-" if node.parents else "--"})
+        for parent in node.parents:
+            px, py = places[parent]
+            ax.annotate("", (x - 0.41, y), (px + 0.41, py), arrowprops={
+                "arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0,
+                "color": LIGHT["muted"]})
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5))
+    ax.axis("off")
+    return ax
+
+
+def layout(root):
+    """{node: (column, row)} of the nodes under root, itself included.
+
+    A result stands in a column right of its operands' and midway between
+    their rows; a leaf stands just left of what uses it first, in a row of
+    its own. Where two would meet, the later one goes further up.
+    """
+    from zth.engine import topological
+
+    order = topological(root)
+    column, users, places = {}, {}, {}
+    for node in reversed(order):
+        column[node] = 1 + max((column[p] for p in node.parents), default=-1)
+        for parent in node.parents:
+            users.setdefault(parent, []).append(column[node])
+    for node, columns in users.items():
+        if not node.parents:
+            column[node] = min(columns) - 1
+    rows = itertools.count()
+    for node in reversed(order):
+        above = [places[p][1] for p in node.parents]
+        row = sum(above) / len(above) if above else next(rows)
+        while any(x == column[node] and abs(y - row) < 1
+                  for x, y in places.values()):
+            row += 0.5
+        places[node] = column[node], row
+    return places
