@@ -3,8 +3,9 @@
 A checker runs the answer on named edge cases and on fresh random ones, and
 compares with a slow specification in plain loops. Where they differ, each
 known mistake is made on the same input, and the one that comes out like the
-answer is named. It looks at values that the answer returned, at nothing else.
-A right answer prints one line; another raises `Wrong`.
+answer is named. It looks at values alone: those that the answer returned, and
+those at which it asked a function that it was given. A right answer prints
+one line; another raises `Wrong`.
 
 A lecture's checkers are one module of this package, and its pages import it
 under the name `check`. What stands here needs no torch.
