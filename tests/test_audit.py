@@ -71,7 +71,8 @@ def test_a_clean_page_has_no_fault(tmp_path):
         'aria-label="A line"></svg></figure>'
         '<img src="a.png" alt="A line that falls"><a href="#a">up</a>'
         '<a href="https://example.org">out</a><a href="b.html#b">b</a>'
-        f'{SVG.replace("<svg", "<svg aria-hidden=true")}',
+        f'{SVG.replace("<svg", "<svg aria-hidden=true")}'
+        '<span aria-hidden="true"><svg></svg></span>',
         a_png="", b_html="<body><p id=b></p></body>",
         **{"404_html": '<base href="/book/"><body><a href="b.html">b</a>'
            '</body>'}) == []

@@ -95,7 +95,9 @@ def image_faults(soup):
                 r"\S+\.(svg|png|jpe?g|gif|webp)", alt):
             yield f"an image without alternative text: {short(src)}"
     for tag in soup.find_all("svg"):
-        if tag.get("aria-hidden") != "true" and not (
+        hidden = any(outer.get("aria-hidden") == "true"  # a formula's root
+                     for outer in (tag, *tag.parents))
+        if not hidden and not (
                 tag.get("role") == "img" and tag.get("aria-label")):
             yield "a drawing without alternative text"
 
