@@ -1,12 +1,15 @@
 """The checkers of lecture 1. A mistake's docstring is what the reader reads.
 
-Needs no torch.
+Needs no torch, but for `softmax_torch`.
 """
 
 import itertools
 import math
+import operator
 import random
+import re
 import sys
+import textwrap
 
 from zth.check import Check, numbers, show, Wrong
 from zth.engine import as_value, Value
@@ -16,6 +19,8 @@ __all__ = [
     "analytic",
     "forward_mode",
     "one_sided",
+    "softmax",
+    "softmax_torch",
     "symmetric",
 ]
 
@@ -448,6 +453,760 @@ def symmetric(answer):
     check_quotients(check, answer, [centred], SYMMETRIC_MISTAKES)
     check_step(check, answer, 1e-8, 5e-6, "the square of the step")
     check.passed()
+
+
+# L1-S2: the operators of an engine -----------------------------------------
+
+BINARY = {
+    # sign: (operator, methods, derivatives in a and b, the same in words)
+    "+": (operator.add, ("__add__", "__radd__"), lambda a, b: (1, 1),
+          "1 in a and 1 in b"),
+    "-": (operator.sub, ("__sub__", "__rsub__"), lambda a, b: (1, -1),
+          "1 in a and -1 in b"),
+    "*": (operator.mul, ("__mul__", "__rmul__"), lambda a, b: (b, a),
+          "b in a and a in b"),
+    "/": (operator.truediv, ("__truediv__", "__rtruediv__"),
+          lambda a, b: (1 / b, -a / b**2), "1 / b in a and -a / b**2 in b"),
+}
+UNARY = {
+    # as written: (on Values, method, on floats, derivative, in words)
+    "-a": (operator.neg, "__neg__", operator.neg, lambda a: -1, "-1"),
+    "a ** -1": (lambda a: a ** -1, "__pow__", lambda a: 1 / a,
+                lambda a: -1 / a**2, "-1 * a ** -2: k a ** (k - 1)"),
+    "a ** 3": (lambda a: a ** 3, "__pow__", lambda a: a**3,
+               lambda a: 3 * a**2, "3 * a ** 2: k a ** (k - 1)"),
+    "a.exp()": (lambda a: a.exp(), "exp", math.exp, math.exp,
+                "the result itself, exp(a)"),
+    "a.log()": (lambda a: a.log(), "log", math.log, lambda a: 1 / a,
+                "1 / a"),
+}
+A, B = 1.75, 0.625  # where each operator is tried
+ORDER = ("a node passed its gradient on before all of it had arrived, or more "
+         "than once. Sort the graph first, so that each node comes before its "
+         "operands, and go through it once, from the result on")
+
+
+def turned_round(got, text, value):
+    """The operands are turned round. In a - b, self is a and other is b: self
+    + (-other), not other + (-self). In a reflected method, as __rsub__ and
+    __rtruediv__, self is the operand on the right: other - self."""
+    if "-" in text and text != "-a":
+        yield -value
+    if "/" in text:
+        yield 1 / value
+
+
+def other_base(got, text, value):
+    """This is in another base than e: use math.exp and math.log."""
+    if "log" in text:
+        yield from (value / math.log(2), value / math.log(10))
+    if "exp" in text:
+        yield from (2**A, 10**A)
+
+
+def one_operand_overwritten(got, slopes):
+    """Here both operands are one node, and only one of its two contributions
+    is left: gradients add up, so write += and not =, and keep both parents,
+    in a tuple (a set holds one)."""
+    yield from (slopes[0], slopes[1])
+
+
+def overwritten(got, slopes):
+    """A node that is used more than once got the gradient of one use alone:
+    gradients add up, so write += and not = in this operator."""
+    doubled = [2 * slope for slope in slopes]
+    ones = [1, *slopes[1:]]
+    yield from (doubled, slopes, ones, [1, *doubled[1:]])
+
+
+def not_multiplied(got, slopes):
+    """The derivative of this operator was not multiplied by the gradient of
+    its result: the chain rule's other factor, out.grad."""
+    yield [slopes[0] + 1, *slopes[1:]]
+    yield [2 * slopes[0], *slopes[1:]]
+
+
+def front_to_back(got, slopes):
+    """The nodes were visited from the leaves to the result. Begin with the
+    result: reversed(order)."""
+    yield [1, *(0 for _ in slopes[1:])]
+
+
+def passed_twice(got, slopes):
+    """A node that is used twice passed its gradient on twice, the first part
+    a second time. Plain recursion does that: sort the graph first, so that
+    each node comes before its operands, and pass on once."""
+    for times in (3, 4):
+        yield [times * slopes[0] + 1, *(times * s for s in slopes[1:])]
+
+
+def backward(check, node, case):
+    """Run node.backward(); `Wrong` if it is unwritten or raises."""
+    if not callable(getattr(node, "backward", None)):
+        check.fail("return a Value, from which backward() can start; it was "
+                   "lost where a plain number (.data) went on", input=case,
+                   got=show(node))
+
+    def backward():
+        node.backward()
+        return True
+
+    called(check, backward, case=case)
+
+
+def gradient(check, leaves, case):
+    """The grad of each leaf."""
+    grads = [getattr(leaf, "grad", None) for leaf in leaves]
+    if any(grad is None for grad in grads):
+        check.fail("after backward() each Value that the result came from "
+                   "has a grad", input=case, got=f"grad = {grads}")
+    return check.read(grads)
+
+
+def called(check, function, *args, case, otherwise=None):
+    """`Check.call`, with what is likely behind an error."""
+    try:
+        return check.call(function, *args, case=case)
+    except Wrong as wrong:
+        why = wrong.__cause__ and (why_raised(wrong.__cause__) or otherwise)
+        if not why:
+            raise
+        likely = textwrap.fill(why, 79, initial_indent=f"  {'likely':10}",
+                               subsequent_indent=" " * 12)
+        raise Wrong(f"{wrong}\n{likely}") from wrong.__cause__
+
+
+METHODS = {"+": "add", "-": "sub", "*": "mul", "/": "truediv",
+           "** or pow()": "pow"}
+NUMBERS = ("int", "float")
+
+
+def why_raised(error):
+    """What is likely behind an error of a reader's engine; None if unknown."""
+    said = str(error)
+    if found := re.search(r"type\(s\) for (.+?): '(\w+)' and '(\w+)'", said):
+        sign, left, right = found.groups()
+        if sign.rstrip("=") not in METHODS or left in NUMBERS and (
+                right in NUMBERS):
+            return None
+        sign = sign.rstrip("=")
+        method = METHODS[sign]
+        if left not in NUMBERS:
+            return f"{left} defines no __{method}__ that takes this operand"
+        why = (f"a number {sign[:2].strip()} a Value: Python asks the Value "
+               f"for __r{method}__, which it does not define")
+        if sign == "+":
+            why += ". sum() needs it: it starts from the number 0"
+        return why
+    if found := re.search(r"bad operand type for unary -: '(\w+)'", said):
+        return f"{found[1]} defines no __neg__"
+    if found := re.search(r"'(int|float)' object has no attribute", said):
+        return ("a plain number where a Value was expected: let the operators "
+                "take numbers too, other = other if isinstance(other, Value) "
+                "else Value(other)")
+    if found := re.search(r"'(\w+)' object has no attribute '(exp|log)'",
+                          said):
+        return f"{found[1]} has no method {found[2]} yet"
+    if "must be real number" in said:
+        return ("math.exp and math.log take plain numbers: value.data inside "
+                "the engine, value.exp() outside")
+    if found := re.search(r"'[<>]' not supported between .* '(\w+)'", said):
+        return ("max cannot compare these: take the largest of the plain "
+                "numbers, max(z.data for z in logits)")
+    if "unhashable" in said:
+        return ("a class with __eq__ and without __hash__ fits in no set; "
+                "leave __eq__ out")
+    if isinstance(error, RecursionError):
+        return ("something calls itself without end: __radd__ that returns "
+                "other + self asks itself again (return self + other)")
+    return None
+
+
+def operators(check, Value):
+    """Each operator that the class has: value, derivatives, used again.
+
+    What it has not is no fault here, and numbers beside Values need not be
+    understood: what `softmax` and `nll` need shows there. Those that others
+    are made of come first.
+    """
+    for name in ("+", "*", "a ** 3", "a ** -1", "-a", "a.exp()", "a.log()",
+                 "-", "/"):
+        if name in BINARY:
+            binary(check, Value, name, *BINARY[name])
+        else:
+            f, method, value, slope, words = UNARY[name]
+            if hasattr(Value, method):
+                operator_of(check, Value, name, f, (A,), value(A),
+                            (slope(A),), words)
+
+
+def binary(check, Value, sign, f, methods, slopes, words):
+    """An operator of two Values, and of a Value and a number."""
+    if hasattr(Value, methods[0]):
+        operator_of(check, Value, f"a {sign} b", f, (A, B), f(A, B),
+                    slopes(A, B), words)
+    words = words.replace("a and", "the left operand and").replace(
+        "in b", "in the right one")
+    for method, text, one, at, which in (
+            (methods[0], f"a {sign} {B}", lambda a: f(a, B), (A, B), 0),
+            (methods[1], f"{B} {sign} a", lambda a: f(B, a), (B, A), 1)):
+        if hasattr(Value, method) and understands(Value, one):
+            operator_of(check, Value, text, one, (A,), f(*at),
+                        slopes(*at)[which:which + 1], words)
+
+
+def understands(Value, function):
+    """Whether an operator takes a plain number as the other operand."""
+    try:
+        function(Value(A))
+    except (TypeError, AttributeError, AssertionError):
+        return False
+    except Exception:
+        pass  # shown where it is called again
+    return True
+
+
+def operator_of(check, Value, text, f, at, value, slopes, words):
+    """One operator: alone, then with an operand and its result used again."""
+    case = f"{text} for " + ", ".join(f"{n} = {x}" for n, x in zip("ab", at))
+    leaves = [Value(x) for x in at]
+    try:
+        f(*leaves)
+    except NotImplementedError:
+        return
+    except Exception:
+        pass  # shown below
+    check.cases += 1
+    got = derivatives(check, f, leaves, case, value, text)
+    check.expect("derivatives", got, slopes, [
+        no_start, other_slope(words)], (slopes,), case=case)
+
+    if len(at) == 2:
+        case = f"a {text[2]} a for a = {A}"
+        a = Value(A)
+        same = BINARY[text[2]][2](A, A)
+        got = derivatives(check, lambda a: f(a, a), [a], case)
+        check.expect("derivative", got, [sum(same)],
+                     [one_operand_overwritten], (same,), case=case)
+
+    case = f"t = {text}; (t + t) + a for " + ", ".join(
+        f"{n} = {x}" for n, x in zip("ab", at))
+    leaves = [Value(x) for x in at]
+
+    def again(*leaves):
+        t = f(*leaves)
+        return (t + t) + leaves[0]
+
+    want = [2 * slope for slope in slopes]
+    want[0] += 1
+    check.expect("derivatives", derivatives(check, again, leaves, case), want,
+                 [front_to_back, overwritten, not_multiplied, passed_twice],
+                 (slopes,), case=case)
+
+
+def derivatives(check, f, leaves, case, value=None, text=None):
+    """The leaves' grad after f(*leaves).backward(); its value is checked."""
+    out = called(check, f, *leaves, case=case)
+    if value is not None:
+        check.expect("value", numbers_of(check, out, case), value,
+                     [turned_round, other_base], (text, value), case=case)
+    backward(check, out, case)
+    return gradient(check, leaves, case)
+
+
+def no_start(got, slopes):
+    """No gradient arrived. The result's own grad is where backward begins: it
+    must be 1.0 before the first step back. And no step may be left out."""
+    yield [0 for _ in slopes]
+
+
+def other_slope(words):
+    def mistake(got, slopes):
+        yield got
+
+    mistake.__doc__ = f"The derivative of this operator is {words}."
+    return mistake
+
+
+def graphs(check, Value, rng):
+    """Sums of sums: the gradient in a leaf is the number of paths to it."""
+    shallow = [[(0, 1), (2, 2), (3, 2), (2, 4)],
+               [(0, 1), (2, 2), (3, 2), (4, 2)]]
+    drawn = [[(0, 1)] + [rng.sample((i + 1, rng.randrange(i + 2)), 2)
+                         for i in range(1, 8)] for _ in range(6)]
+    for links in (*shallow, *drawn):
+        check.cases += 1
+        nodes = [Value(1.0), Value(2.0)]
+        names = ["a", "b"] + [f"n{i}" for i in range(1, len(links) + 1)]
+        for i, k in links:
+            nodes.append(nodes[i] + nodes[k])
+        paths = [0] * (len(nodes) - 1) + [1]
+        for node in reversed(range(2, len(nodes))):
+            for parent in links[node - 2]:
+                paths[parent] += paths[node]
+        case = "; ".join(f"{names[n + 2]} = {names[i]} + {names[k]}"
+                         for n, (i, k) in enumerate(links))
+        backward(check, nodes[-1], case)
+        got = gradient(check, nodes[:2], case)
+        if not check.same(got, [float(n) for n in paths[:2]], 1e-9, 1e-9):
+            check.fail(ORDER, input=f"{case}; {names[-1]}.backward()",
+                       expected=f"gradients in a and b {paths[0]}, {paths[1]}",
+                       got="gradients in a and b "
+                       + ", ".join(f"{x:.10g}" for x in got))
+
+
+def numbers_of(check, value, case):
+    """A Value's number."""
+    if not hasattr(value, "data"):
+        check.fail("an operator returns a new Value", input=case,
+                   got=show(value))
+    return check.read(value)
+
+
+# L1-S2: softmax and its loss ------------------------------------------------
+
+
+def exact(z, y):
+    """(probabilities, loss, its gradient) by the definition, kept in range."""
+    top = max(z)
+    total = math.fsum(math.exp(x - top) for x in z)
+    p = [math.exp(x - top) / total for x in z]
+    loss = math.log(total) + top - z[y]
+    return p, loss, [x - (i == y) for i, x in enumerate(p)]
+
+
+def exp(x):
+    """e ** x, infinite where no float is it."""
+    return math.exp(x) if x < 709.78 else math.inf
+
+
+def log(x):
+    return math.log(x) if x > 0 else -math.inf
+
+
+def quotients(above, below):
+    return [x / below if below else math.nan for x in above]
+
+
+def not_normalised(got, z):
+    """These are the exponentials: divide each by their sum."""
+    yield [exp(x) for x in z]
+    yield [exp(x - max(z)) for x in z]
+
+
+def divided_by_largest(got, z):
+    """Divided by the largest exponential: divide by the sum of all."""
+    yield [exp(x - max(z)) for x in z]
+
+
+def not_exponentiated(got, z):
+    """The logits were divided by their sum: exponentiate them first."""
+    yield quotients(z, math.fsum(z))
+
+
+def log_probabilities(got, z):
+    """These are the logarithms of the probabilities."""
+    yield [log(p) for p in exact(z, 0)[0]]
+
+
+def turned_logits(got, z):
+    """The largest logit has the smallest probability: a sign is turned."""
+    yield exact([-x for x in z], 0)[0]
+
+
+def other_exponential(got, z):
+    """The base is not e: use exp."""
+    for base in (2, 10):
+        yield exact([x * math.log(base) for x in z], 0)[0]
+
+
+def shifted_above_only(got, z):
+    """The maximum was subtracted in the numerator and not in the sum, or the
+    other way round: subtract it from every logit first."""
+    top, total = max(z), math.fsum(exp(x) for x in z)
+    yield quotients([exp(x - top) for x in z], total)
+    yield quotients([exp(x) for x in z], math.fsum(exp(x - top) for x in z))
+
+
+def without_itself(got, z):
+    """The sum leaves the logit's own exponential out: it runs over all."""
+    total = math.fsum(exp(x) for x in z)
+    yield [exp(x) / (total - exp(x)) if total > exp(x) else math.inf
+           for x in z]
+
+
+SOFTMAX_MISTAKES = [
+    divided_by_largest, not_normalised, not_exponentiated, log_probabilities,
+    turned_logits, other_exponential, shifted_above_only, without_itself,
+]
+
+
+def detached(got, want, p, i):
+    """No gradient reaches the logits from a probability: somewhere plain
+    numbers (.data) were computed with, and put into a new Value at the end."""
+    yield [0 for _ in p]
+
+
+def sum_constant(got, want, p, i):
+    """The sum was taken as a plain number: it depends on every logit, so that
+    the derivative of p_i in z_j is p_i ([i = j] - p_j)."""
+    yield [p[i] * (i == j) for j in range(len(p))]
+
+
+def turned_sign(got, z, y):
+    """The sign is turned: the loss is minus the log-probability."""
+    yield -exact(z, y)[1]
+
+
+def base_of_log(got, z, y):
+    """This is in another base: take the natural logarithm, math.log."""
+    yield from (exact(z, y)[1] / math.log(base) for base in (2, 10))
+
+
+def other_entry(got, z, y):
+    """This is the loss of another label: the label is an index into the
+    logits, counted from 0."""
+    yield from (exact(z, i)[1] for i in range(len(z)) if z[i] != z[y])
+
+
+def no_log(got, z, y):
+    """The logarithm is missing: this is the label's probability."""
+    p = exact(z, y)[0][y]
+    yield from (p, -p, 1 - p)
+
+
+def all_labels(got, z, y):
+    """This adds up or averages the losses of all labels: only the one that is
+    asked for counts."""
+    total = math.fsum(exact(z, i)[1] for i in range(len(z)))
+    yield from (total, total / len(z))
+
+
+def divided(got, z, y):
+    """The loss was divided by the number of logits: this is one example, and
+    there is nothing to average over."""
+    yield exact(z, y)[1] / len(z)
+
+
+def softmax_twice(got, z, y):
+    """A softmax was taken twice: nll takes logits, not probabilities."""
+    yield exact(exact(z, y)[0], y)[1]
+
+
+def only_the_sum(got, z, y):
+    """This is the log of the sum of exponentials alone: the label's logit was
+    not subtracted."""
+    top = max(z)
+    yield exact(z, y)[1] + z[y]
+    yield exact(z, y)[1] + z[y] - top
+
+
+def only_the_logit(got, z, y):
+    """This is minus the label's logit: the log of the sum of exponentials was
+    not added."""
+    yield -z[y]
+
+
+def maximum_not_back(got, z, y):
+    """The maximum was subtracted inside the sum and not outside: log-sum-exp
+    is the maximum plus the log of the sum of exp(z - maximum)."""
+    for times in (1, -1):
+        yield exact(z, y)[1] - times * max(z)
+
+
+def nudged(got, z, y):
+    """A small number was added inside the logarithm, or p was kept from 0: it
+    changes the loss. Stay with logarithms: the log of the sum of exponentials
+    minus the label's logit."""
+    p = exact(z, y)[0][y]
+    for power in range(4, 321):
+        yield from (-log(p + 10.0**-power), -log(max(p, 10.0**-power)))
+
+
+LOSS_MISTAKES = [
+    turned_sign, base_of_log, only_the_sum, other_entry, no_log, all_labels,
+    divided, softmax_twice, only_the_logit, maximum_not_back, nudged,
+]
+
+
+def nothing_arrives(got, p, y, top):
+    """No gradient reaches the logits: somewhere plain numbers (.data) were
+    computed with, and put into a new Value at the end."""
+    yield [0 for _ in p]
+
+
+def label_constant(got, p, y, top):
+    """This is p: the label's logit was a plain number on its way to the loss,
+    or its path was lost. The gradient is p minus the one-hot label."""
+    yield p
+
+
+def sum_is_constant(got, p, y, top):
+    """This is minus the one-hot label: the sum of exponentials was a plain
+    number. It depends on every logit, which gives the p in p - y."""
+    yield [-(i == y) for i in range(len(p))]
+
+
+def turned_gradient(got, p, y, top):
+    """The gradient's sign is turned: it is p minus the one-hot label."""
+    yield [(i == y) - x for i, x in enumerate(p)]
+
+
+def twice_backward(got, p, y, top):
+    """These are twice the gradients: backward ran twice on one graph, or the
+    result's grad was not 1 at the start."""
+    yield [2 * (x - (i == y)) for i, x in enumerate(p)]
+
+
+def averaged(got, p, y, top):
+    """These are the gradients divided by the number of logits: there is
+    nothing to average over."""
+    yield [(x - (i == y)) / len(p) for i, x in enumerate(p)]
+
+
+def of_the_probability(got, p, y, top):
+    """This is the gradient of the label's probability, or minus it: the
+    logarithm's derivative 1 / p is missing."""
+    for sign in (1, -1):
+        yield [sign * p[y] * (x - (i == y)) for i, x in enumerate(p)]
+
+
+def half_a_maximum(got, p, y, top):
+    """The maximum was subtracted as a Value and added back as a plain number,
+    or the other way round, so that one of two derivatives that cancel is
+    missing. Take a plain number in both places."""
+    for sign in (1, -1):
+        yield [x - (i == y) + sign * (i == top) for i, x in enumerate(p)]
+
+
+GRADIENT_MISTAKES = [
+    nothing_arrives, label_constant, sum_is_constant, turned_gradient,
+    twice_backward, averaged, of_the_probability, half_a_maximum,
+]
+
+UNSHIFTED = ("e ** z is too large for a float above z = 709.78, and 0 below "
+             "-745.13: subtract the largest logit, as a plain number, from "
+             "all of them first; that changes no probability")
+LOG_OF_ZERO = ("the label's probability is too small for a float, so that it "
+               "rounds to 0, and has no logarithm: take the log of the sum "
+               "of exponentials minus the label's logit, where no "
+               "probability is computed")
+LECTURE = [0.0, 3.0, -2.0, 1.0], 3
+EDGES = [([0.7, 2.4, -1.1, 0.2], 3), LECTURE,
+         ([0.5, 0.5, 0.5], 1), ([2.5], 0), ([-1.0, 2.0], 0)]
+# (logits, label, what is behind any failure)
+LARGE = [([1000.0, 998.0, 999.0], 1, UNSHIFTED),
+         ([-1000.0, -1001.5], 0, UNSHIFTED),
+         ([709.0, 709.5, 709.2], 2, UNSHIFTED),
+         ([0.0, 1000.0], 0, LOG_OF_ZERO),
+         ([30.0, 1e6, -1e6], 2, LOG_OF_ZERO)]
+
+
+def drawn(rng, count=8):
+    """Fresh logits and labels."""
+    for _ in range(count):
+        z = [rng.uniform(-4, 4) for _ in range(rng.randint(2, 7))]
+        yield z, rng.randrange(len(z))
+
+
+def softmax(Value, softmax, nll):
+    """Check an engine, softmax on it, and the loss (L1-S2).
+
+    Value(data) has data, grad and backward(). softmax(logits): the
+    probabilities of a list of Values, Values too. nll(logits, label): minus
+    the log of the label's probability, a Value, for logits of any size.
+    """
+    check = Check("softmax")
+    rng = random.Random()
+    value = check.call(Value, 2, case="Value(2)")
+    if getattr(value, "data", None) != 2 or not hasattr(value, "backward"):
+        check.fail("Value(2) has data 2, a grad, and a method backward()",
+                   input="Value(2)", got=show(value))
+    operators(check, Value)
+    graphs(check, Value, rng)
+    for z, y in (*EDGES, *drawn(rng)):
+        check.cases += 1
+        check_softmax(check, Value, softmax, z)
+        for again in (False, True):
+            check_nll(check, Value, nll, z, y, again=again)
+    for z, y, why in LARGE:
+        check.cases += 1
+        check_softmax(check, Value, softmax, z, why=UNSHIFTED)
+        check_nll(check, Value, nll, z, y, why=why)
+    check.passed()
+
+
+def call_of(name, z, y=None):
+    values = "[" + ", ".join(f"Value({x:.6g})" for x in z) + "]"
+    return f"{name}({values}{'' if y is None else f', {y}'})"
+
+
+def check_softmax(check, Value, softmax, z, why=None):
+    """The probabilities, and the derivative of each in every logit."""
+    case = call_of("softmax", z)
+    for i in range(1 if why else len(z)):
+        leaves = [Value(x) for x in z]
+        probs = called(check, softmax, list(leaves), case=case, otherwise=why)
+        if not hasattr(probs, "__iter__"):
+            check.fail("return a list, a probability for each logit",
+                       input=case, got=show(probs))
+        probs = list(probs)
+        p = exact(z, 0)[0]
+        mistakes = [] if why else SOFTMAX_MISTAKES
+        check.expect("probabilities", check.read(probs), p, [
+            *mistakes, *([always(why)] if why else [])], (z,), case=case,
+            atol=1e-9, rtol=1e-9)
+        if why:
+            return
+        case_i = f"{case}[{i}].backward()"
+        backward(check, probs[i], case_i)
+        want = [p[i] * ((i == j) - p[j]) for j in range(len(p))]
+        check.expect("derivatives", gradient(check, leaves, case_i), want,
+                     [detached, sum_constant], (want, p, i), case=case_i,
+                     atol=1e-9, rtol=1e-9)
+
+
+def check_nll(check, Value, nll, z, y, why=None, again=False):
+    """The loss and its gradient in every logit."""
+    case = call_of("nll", z, y) + ", on new Values" * again
+    leaves = [Value(x) for x in z]
+    loss = called(check, nll, list(leaves), y, case=case, otherwise=why)
+    p, right, slopes = exact(z, y)
+    limits = {"case": case, "atol": 1e-9, "rtol": 1e-9}
+    last = [always(why)] if why else [kept] * again
+    check.expect("loss", check.read(loss), right, [
+        *([nudged] if why else LOSS_MISTAKES), *last], (z, y), **limits)
+    if any(getattr(leaf, "grad", None) for leaf in leaves):
+        check.fail("nll has called backward already: it returns the loss, and "
+                   "leaves that to its caller, or gradients add up twice",
+                   input=case, got="grads that are not 0 before backward()")
+    backward(check, loss, case)
+    got = gradient(check, leaves, case)
+    top = z.index(max(z))
+    check.expect("gradients", got, slopes, [
+        *GRADIENT_MISTAKES, *last, no_zero_sum], (p, y, top), **limits)
+
+
+def kept(got, *_):
+    """The first call was right, and the second, on new Values, is not:
+    something is kept between the two, as a list that all of them share."""
+    yield got
+
+
+def no_zero_sum(got, *_):
+    """The gradients do not add up to 0, as they must: a number added to all
+    logits changes no probability. A path from a logit to the loss is lost, or
+    counted twice."""
+    if abs(math.fsum(got)) > 1e-9:
+        yield got
+
+
+def always(why):
+    def mistake(got, *_):
+        yield got
+
+    mistake.__doc__ = why
+    return mistake
+
+
+# L1-S2b -------------------------------------------------------------------
+
+
+def rounded_first(got, z, y, part):
+    """The logits were rounded to float32 before they became float64:
+    torch.Tensor(...) makes float32, and .double() does not bring the digits
+    back. torch.tensor(logits, dtype=torch.float64) keeps them."""
+    import torch
+
+    yield exact(torch.tensor(z, dtype=torch.float32).tolist(), y)[part]
+
+
+def single_precision(got, z, y, part):
+    """This is right to float32, about seven digits: make the logits float64,
+    torch.tensor(logits, dtype=torch.float64)."""
+    want = numbers(exact(z, y)[part])
+    if len(got) == len(want) and all(
+            abs(a - b) < 1e-5 * max(1, abs(b)) for a, b in zip(got, want)):
+        yield got
+
+
+def value_mistake(mistake):
+    def of_loss(got, z, y, part):
+        yield from mistake(got, z, y)
+
+    of_loss.__doc__ = mistake.__doc__
+    return of_loss
+
+
+def gradient_mistake(mistake):
+    def of_gradient(got, z, y, part):
+        yield from mistake(got, exact(z, y)[0], y, z.index(max(z)))
+
+    of_gradient.__doc__ = mistake.__doc__
+    return of_gradient
+
+
+def second_softmax(got, z, y, part):
+    """A softmax was taken twice: F.cross_entropy takes logits, and applies
+    the softmax itself."""
+    p = exact(z, y)[0]
+    q, loss, slopes = exact(p, y)
+    along = math.fsum(a * b for a, b in zip(p, slopes))
+    yield loss if part == 1 else [a * (b - along) for a, b in zip(p, slopes)]
+
+
+PRECISION = [rounded_first, single_precision]
+LOSS_IN_TORCH = [
+    *map(value_mistake, (turned_sign, base_of_log)), second_softmax,
+    *map(value_mistake, (other_entry, no_log, all_labels, divided,
+                         only_the_sum, only_the_logit)),
+    *PRECISION,
+]
+GRADIENT_IN_TORCH = [
+    *map(gradient_mistake, GRADIENT_MISTAKES[:-1]), second_softmax,
+    *PRECISION,
+]
+NO_GRAPH = ("ask for gradients where the logits become a tensor, "
+            "requires_grad=True, and compute the loss with tensors alone")
+NO_LEAF = ("grad is kept where the graph begins. A tensor that came out of an "
+           "operation, as .double() of one with requires_grad=True, keeps "
+           "none: torch.tensor(logits, dtype=torch.float64, "
+           "requires_grad=True)")
+
+
+def softmax_torch(loss_and_gradient):
+    """Check the loss and its gradient by PyTorch (L1-S2b).
+
+    loss_and_gradient(logits, label): the loss of a list of floats and its
+    gradient in each of them, right to 1e-12.
+    """
+    check = Check("softmax_torch")
+    for z, y in (*EDGES, ([0.1, -0.7, 1.3, 0.2], 1), *drawn(random.Random())):
+        check.cases += 1
+        logits = ", ".join(f"{x:.6g}" for x in z)
+        case = f"loss_and_gradient([{logits}], {y})"
+        found = called_in_torch(check, loss_and_gradient, list(z), y, case)
+        loss, grad = check.unpack(found, 2, "the loss and its gradient", case)
+        if loss is None or grad is None:
+            check.fail(NO_LEAF, input=case, got="None as "
+                       + ("the gradient" if grad is None else "the loss"))
+        _, right, slopes = exact(z, y)
+        limits = {"case": case, "atol": 1e-12, "rtol": 1e-12}
+        check.expect("loss", loss, right, LOSS_IN_TORCH, (z, y, 1), **limits)
+        check.expect("gradient", grad, slopes, GRADIENT_IN_TORCH, (z, y, 2),
+                     **limits)
+    check.passed()
+
+
+def called_in_torch(check, function, z, y, case):
+    try:
+        return called(check, function, z, y, case=case)
+    except Wrong as wrong:
+        if "does not require grad" not in str(wrong):
+            raise
+        likely = textwrap.fill(NO_GRAPH, 79, initial_indent=f"  {'likely':10}",
+                               subsequent_indent=" " * 12)
+        raise Wrong(f"{wrong}\n{likely}") from wrong.__cause__
 
 
 # L1-S3 --------------------------------------------------------------------
