@@ -15,6 +15,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings, strategies as st
 
 from zth import data
@@ -380,3 +381,82 @@ def test_windows_errors():
         data.windows(["emma", "Élodie"], 3)
     with pytest.raises(ValueError, match="not in the vocab"):
         data.windows(["ba"], 2, data.CharVocab("ab"))
+
+
+# Distinct contexts
+
+
+@given(NAME_LISTS, st.integers(1, 4))
+@settings(deadline=None, max_examples=100)
+def test_distinct_contexts_count_every_target(names, block_size):
+    idx, targets = data.windows(names, block_size)
+    contexts, counts = data.distinct_contexts(idx, targets)
+    assert contexts.dtype == torch.int64 and counts.dtype == torch.float64
+    assert contexts.shape[1] == block_size
+    assert counts.shape == (len(contexts), 27)
+    found = {(*context, target): row[target]
+             for context, row in zip(contexts.tolist(), counts.tolist())
+             for target in range(27) if row[target]}
+    assert found == Counter(zip(*idx.T.tolist(), targets.tolist()))
+    assert contexts.tolist() == sorted(map(list, {*map(tuple, idx.tolist())}))
+
+
+def long_and_short(names, dtype):
+    """Loss and gradients of a small net, over all examples and over counts."""
+    idx, targets = data.windows(names, 3)
+    contexts, counts = data.distinct_contexts(idx, targets)
+    g = torch.Generator().manual_seed(1)
+    C, W = (torch.randn(size, generator=g, dtype=dtype, requires_grad=True)
+            for size in ((27, 4), (12, 27)))
+
+    def logits(idx):
+        return torch.tanh(F.embedding(idx, C).flatten(1)) @ W
+
+    long = F.cross_entropy(logits(idx), targets)
+    short = -(counts * logits(contexts).log_softmax(-1)).sum() / counts.sum()
+    return [(loss, *torch.autograd.grad(loss, (C, W)))
+            for loss in (long, short)], contexts
+
+
+def test_distinct_contexts_give_the_exact_loss(lecture_names):
+    train = data.split(lecture_names).train
+    (long, short), contexts = long_and_short(train, torch.float64)
+    assert contexts.shape == (5438, 3)  # for 182,625 targets
+    for a, b in zip(long, short):
+        assert (a - b).abs().max() <= 1e-12 * a.abs().max()
+
+
+def test_distinct_contexts_give_the_exact_loss_of_any_names():
+    (long, short), _ = long_and_short(data.load_names()[:2000], torch.float32)
+    assert short[0].dtype == torch.float64
+    assert all(part.dtype == torch.float32 for part in short[1:])
+    for a, b in zip(long, short):
+        torch.testing.assert_close(a, b.float(), rtol=1e-4, atol=1e-6)
+
+
+def test_distinct_contexts_of_another_vocabulary():
+    idx = torch.tensor([[2, 0], [1, 1], [2, 0], [2, 0]])
+    targets = torch.tensor([0, 2, 1, 0])
+    contexts, counts = data.distinct_contexts(idx, targets, 3)
+    assert contexts.tolist() == [[1, 1], [2, 0]]
+    assert counts.tolist() == [[0, 0, 1], [2, 1, 0]]
+
+
+@pytest.mark.parametrize("idx, targets, said", [
+    ((4,), (4,), r"idx of shape \(4,\)"),
+    ((4, 2, 1), (4,), r"\(4, 2, 1\).*must be \(N, T\)"),
+    ((4, 2), (3,), r"targets of shape \(3,\)"),
+    ((4, 2), (4, 1), r"targets of shape \(4, 1\)"),
+    ((4, 0), (4,), "T at least 1")])
+def test_distinct_contexts_shapes(idx, targets, said):
+    idx, targets = (torch.zeros(size, dtype=torch.int64)
+                    for size in (idx, targets))
+    with pytest.raises(ValueError, match=said):
+        data.distinct_contexts(idx, targets)
+
+
+@pytest.mark.parametrize("bad", [-1, 27])
+def test_distinct_contexts_targets(bad):
+    with pytest.raises(ValueError, match=f"targets holds {bad}.*= 26"):
+        data.distinct_contexts(torch.zeros(2, 3, dtype=torch.int64),
+                               torch.tensor([4, bad]))

@@ -223,3 +223,33 @@ def windows(names, block_size, vocab=NAME_VOCAB):
     idx = padded.unfold(0, block_size, 1)[:len(targets)]  # (N, block_size)
     age = torch.arange(block_size, 0, -1)  # (block_size,)
     return idx.masked_fill(age > before[:, None], pad), targets
+
+
+def distinct_contexts(idx, targets, vocab_size=27):
+    """Each context once, with how often each target followed it.
+
+    From idx (N, T) and targets (N,), as `windows` makes them: contexts (M, T)
+    int64, sorted, and counts (M, vocab_size). Only the order is lost, so with
+    logits (M, vocab_size) of the contexts
+
+        -(counts * logits.log_softmax(-1)).sum() / counts.sum()
+
+    is the mean loss of all N examples, and so is its gradient. The counts
+    are float64, to be exact and to sum the loss exactly; the gradient has the
+    dtype of the logits. ValueError if the shapes do not fit, or a target is
+    not from 0 to vocab_size - 1.
+    """
+    import torch
+
+    if idx.ndim != 2 or not idx.shape[1] or targets.shape != idx.shape[:1]:
+        raise ValueError(
+            f"idx of shape {tuple(idx.shape)}, targets of shape "
+            f"{tuple(targets.shape)}: must be (N, T) and (N,), T at least 1")
+    outside = targets[(targets < 0) | (targets >= vocab_size)]
+    if len(outside):
+        raise ValueError(f"targets holds {outside[0]}: must be from 0 to "
+                         f"vocab_size - 1 = {vocab_size - 1}")
+    contexts, row = idx.unique(dim=0, return_inverse=True)  # row (N,)
+    counts = torch.bincount(row * vocab_size + targets,
+                            minlength=len(contexts) * vocab_size)
+    return contexts, counts.view(-1, vocab_size).double()
