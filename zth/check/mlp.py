@@ -1,0 +1,221 @@
+"""The checkers of lecture 3. A mistake's docstring is what the reader reads.
+
+Contexts and targets are ids, '.' = 0, a = 1, ..., z = 26.
+"""
+
+import math
+import random
+
+import torch
+
+from zth import data
+from zth.check import Wrong, show
+from zth.check.tensors import TensorCheck as Check
+from zth.check.tensors import tensor
+
+__all__ = ["Wrong", "initialisation"]
+
+V = 27
+
+# L3-E02 -------------------------------------------------------------------
+
+PARTS = "C, W1, b1, W2, b2"
+EXCESS = 0.1  # nats above ln 27 that a start may have
+SATURATED = 0.25  # share of tanh outputs beyond ±0.99
+
+
+def in_bits(got, size):
+    """This is in bits: use the natural logarithm, not log2."""
+    yield math.log2(size)
+
+
+def in_base_10(got, size):
+    """This is a base-10 logarithm: use the natural one."""
+    yield math.log10(size)
+
+
+def probability_itself(got, size):
+    """This is the probability: the loss is minus its logarithm."""
+    yield 1 / size
+
+
+def sign_turned(got, size):
+    """The sign is turned: the loss is minus the logarithm of 1 / V."""
+    yield -math.log(size)
+
+
+def as_perplexity(got, size):
+    """This is the perplexity, e to the loss: V equally likely symbols."""
+    yield size
+
+
+def letters_alone(got, size):
+    """One symbol is missing: '.', the end of a name, is predicted too."""
+    yield math.log(size - 1)
+
+
+def always_27(got, size):
+    """The argument vocab_size has no effect: this is ln 27."""
+    yield math.log(27)
+
+
+UNIFORM_MISTAKES = [in_bits, in_base_10, probability_itself, sign_turned,
+                    as_perplexity, letters_alone, always_27]
+
+
+def hidden(params, idx):
+    """The tanh layer's outputs (N, n_hidden) after contexts idx (N, 3)."""
+    C, W1, b1, _, _ = params
+    return torch.tanh(C[idx].reshape(len(idx), -1) @ W1 + b1)
+
+
+def start_loss(params, idx, targets):
+    """Mean NLL of the targets (N,) in nats."""
+    logits = hidden(params, idx) @ params[3] + params[4]
+    return -logits.log_softmax(1).gather(1, targets[:, None]).mean()
+
+
+def taken(check, value, n_embd, n_hidden, case):
+    """The five parameters as float64 leaves; `Wrong` if they do not fit."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    params = [tensor(p).clone() for p in check.unpack(value, 5, PARTS, case)]
+    shapes = [(V, n_embd), (3 * n_embd, n_hidden), (n_hidden,),
+              (n_hidden, V), (V,)]
+    for i, (name, size) in enumerate(zip(PARTS.split(", "), shapes)):
+        if len(size) == 1 and params[i].shape == (1, *size):
+            params[i] = params[i][0]
+        if params[i].shape != size:
+            check.fail(
+                "W1 and W2 have a row for each input and a column for each "
+                "output" if params[i].shape == size[::-1] else None,
+                input=case, expected=f"{name} of shape {size}",
+                got=f"shape {tuple(params[i].shape)}")
+        if not params[i].isfinite().all():
+            check.fail(None, input=case, expected="finite numbers",
+                       got=f"NaN or infinity in {name}")
+    return params
+
+
+def why_high(params, h):
+    """What lifts the loss: the bias, the weights, and by which size."""
+    _, _, _, W2, b2 = params
+    size = W2.square().mean().sqrt().item()
+    of_weights = len(W2) * (h.square().mean() * size**2).item()
+    of_bias = b2.square().mean().item()
+    if of_bias > 0.15:
+        return ("b2 still has the variance of a plain randn: it adds "
+                "to the logits whatever the weights are" if of_weights < 0.2
+                else "the logits have the variance n_hidden · E[h²] · Var(W2) "
+                "+ Var(b2), and neither term is small")
+    if abs(size * len(W2) ** 0.5 - 1) < 0.3:
+        return ("W2 is divided by √n_hidden: that keeps the logits' variance "
+                "near 1, good between hidden layers. Here it should be far "
+                "below 1")
+    if 0.7 < size < 1.4:
+        return ("b2 alone does not help: W2 is as wide as before, and a "
+                "logit adds n_hidden of its entries")
+    return ("W2 is still too wide for this many hidden units: a logit's "
+            "variance is n_hidden · E[h²] · Var(W2)")
+
+
+def steps_on(params, idx, targets, steps=3):
+    """The parameters after some steps of plain gradient descent."""
+    params = [p.clone().requires_grad_() for p in params]
+    for _ in range(steps):
+        grads = torch.autograd.grad(start_loss(params, idx, targets), params)
+        params = [(p - 0.1 * grad).detach().requires_grad_()
+                  for p, grad in zip(params, grads)]
+    return [p.detach() for p in params]
+
+
+def start_of(check, answer, n_embd, n_hidden, seed, case):
+    g = torch.Generator().manual_seed(seed)
+    value = check.call(answer, n_embd, n_hidden, g, case=case)
+    return taken(check, value, n_embd, n_hidden, case)
+
+
+def can_learn(check, params, idx, targets, case):
+    """`Wrong` if some parameter never moves, or all units stay alike."""
+    after = steps_on(params, idx, targets)
+    still = [name for name, old, new in zip(PARTS.split(", "), params, after)
+             if torch.equal(old, new)]
+    if still == ["C", "W1", "b1", "W2"]:
+        check.fail("only b2 ever gets a gradient: the hidden layer gives "
+                   "exactly 0 (so W2 gets none) and W2 is 0 too (so nothing "
+                   "before it does). One of the two may be 0, not both",
+                   input=case, expected="parameters that learn",
+                   got=f"no step moves {', '.join(still)}")
+    if still:
+        check.fail("two factors of a product are both exactly 0, and each is "
+                   "the other's gradient", input=case,
+                   expected="parameters that learn",
+                   got=f"no step moves {', '.join(still)}")
+    W1 = after[1]
+    if torch.allclose(W1, W1[:, :1].expand_as(W1), rtol=1e-9, atol=0):
+        check.fail("all hidden units start alike, get the same gradient and "
+                   "stay alike: draw W1 at random", input=case,
+                   expected="hidden units that differ",
+                   got="one hidden unit, many times")
+
+
+def initialisation(uniform_loss, initialise):
+    """Check uniform_loss(vocab_size) and initialise(n_embd, n_hidden,
+    generator), exercise L3-E02.
+
+    The first: the loss in nats where each of vocab_size symbols has the same
+    probability. The second: C (27, n_embd), W1 (3 n_embd, n_hidden), b1, W2
+    (n_hidden, 27) and b2 of lecture 3's net, whose loss at start is at most
+    0.1 above ln 27, of whose tanh outputs at most a quarter are beyond ±0.99,
+    and whose parameters all learn.
+    """
+    check, rng = Check("initialisation"), random.Random()
+    for size in (27, 2, 65, rng.randint(100, 60_000)):
+        case = f"vocab_size = {size}"
+        got = check.call(uniform_loss, size, case=case)
+        check.expect("the loss", got, math.log(size), UNIFORM_MISTAKES,
+                     (size,), case=case, atol=1e-3, rtol=1e-3)
+        check.cases += 1
+    idx, targets = data.windows(rng.sample(data.load_names(), 300), 3)
+    sizes = [(10, 200), (2, 100), (24, 500),
+             (rng.randint(3, 30), rng.randint(50, 400))]
+    for n_embd, n_hidden in sizes:
+        seed = rng.randint(1, 2**31)
+        case = (f"n_embd = {n_embd}, n_hidden = {n_hidden}, a generator of "
+                f"seed {seed}")
+        inputs = n_embd, n_hidden, seed, case
+        params = start_of(check, initialise, *inputs)
+        h = hidden(params, idx)
+        loss = start_loss(params, idx, targets).item()
+        if loss > math.log(V) + EXCESS:
+            check.fail(why_high(params, h), input=case,
+                       expected=f"a loss of at most {math.log(V) + EXCESS:.3f}"
+                       f", ln 27 + {EXCESS}", got=f"{loss:.3f}")
+        if loss < math.log(V) - EXCESS:
+            check.fail("a net that has not seen the data cannot be below "
+                       "ln 27, unless it was told something about them",
+                       input=case, expected=f"a loss near {math.log(V):.3f}",
+                       got=f"{loss:.3f}")
+        share = (h.abs() > 0.99).double().mean().item()
+        if n_embd >= 10 and share > SATURATED:
+            check.fail(
+                "the sum of 3 · n_embd terms has 3 · n_embd times the "
+                "variance of one: make W1 smaller in proportion to "
+                "1 / √(3 · n_embd)", input=case,
+                expected="at most a quarter of the tanh outputs beyond ±0.99",
+                got=f"{share:.0%}")
+        can_learn(check, params, idx, targets, case)
+        again = start_of(check, initialise, *inputs)
+        if not all(map(torch.equal, params, again)):
+            check.fail("draw every random number from the generator: "
+                       "torch.randn(size, generator=generator)", input=case,
+                       expected="the same numbers from the same seed",
+                       got="others at the second call")
+        other = start_of(check, initialise, n_embd, n_hidden, seed + 1, case)
+        if all(map(torch.equal, params, other)):
+            check.fail("every seed gives the same start: draw from the "
+                       "generator that is handed over", input=case,
+                       expected="other numbers from another seed",
+                       got="the same ones")
+        check.cases += 1
+    check.passed()
