@@ -32,7 +32,8 @@ def measure(hidden, batch_size):
     norms = []
     for _ in range(2):
         gamma, beta, mean = torch.randn(3, hidden, generator=g)
-        norms.append((gamma, beta, mean, 0.5 + torch.rand(hidden, generator=g)))
+        var = 0.5 + torch.rand(hidden, generator=g)
+        norms.append((gamma, beta, mean, var))
     scales = [n[0] / torch.sqrt(n[3] + EPS) for n in norms]
     folded_weights = [w * s for w, s in zip(weights, scales)]
     folded_biases = [
