@@ -5,9 +5,16 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["cross-entropy", "indexing", "devices", "reach", "trigram"]
-PAGES += ["index", "splits", "smoothing"]
-CASES = [{"page": f"book/02-bigrams/{page}.md"} for page in PAGES]
+PAGES = {
+    "02-bigrams": ["cross-entropy", "indexing", "devices", "reach", "trigram",
+                   "index", "splits", "smoothing"],
+    "01-micrograd": ["forward-mode", "derivatives", "softmax", "index",
+                     "training"],
+    "03-mlp": ["initialisation", "index"],
+    "04-batchnorm": ["norms", "folding", "zeros", "index"],
+}
+CASES = [{"page": f"book/{folder}/{page}.md"}
+         for folder, pages in PAGES.items() for page in pages]
 VOLATILE = {"seconds"}
 
 
