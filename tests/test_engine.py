@@ -387,6 +387,13 @@ def test_a_weighted_sum_is_the_sum_of_products():
         close(grads, wanted_grads)
     with pytest.raises(ValueError, match="inputs=.*must be 2, one for each"):
         weighted_sum([Value(1), Value(2)], [1.0], Value(0))
+    for plain in ([2.0, Value(1)], [Value(2), 1], np.array([2.0, 1.0])):
+        weights = [Value(3.0), Value(0.5)]
+        out = weighted_sum(weights, plain, Value(-1))
+        out.backward()
+        assert out.data == 5.5 and [w.grad for w in weights] == [2.0, 1.0]
+    with pytest.raises(ValueError, match="data='a': must be a real number"):
+        weighted_sum([Value(1)], ["a"], Value(0))
     shared = Value(3.0)  # the same value as weight and as input
     weighted_sum([shared], [shared], Value(1)).backward()
     assert shared.grad == 6.0

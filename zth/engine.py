@@ -143,14 +143,16 @@ def weighted_sum(weights, inputs, bias):
     weights, bias: `Value`s; inputs: as many `Value`s or numbers, else
     ValueError.
     """
-    inputs = [x if type(x) is Value else as_value(x) for x in inputs]
     if len(weights) != len(inputs):
         raise ValueError(f"inputs={inputs}: must be {len(weights)}, one for "
                          "each weight")
     w = [weight.data for weight in weights]
-    x = [value.data for value in inputs]
-    return Value(sum(map(mul, w, x), bias.data), (*weights, *inputs, bias),
-                 (*x, *w, 1.0), "sum")
+    try:
+        x = [value.data for value in inputs]
+        out = sum(map(mul, w, x), bias.data)
+    except (AttributeError, TypeError):  # there are plain numbers among them
+        return weighted_sum(weights, [as_value(x) for x in inputs], bias)
+    return Value(out, (*weights, *inputs, bias), (*x, *w, 1.0), "sum")
 
 
 def topological(root):
