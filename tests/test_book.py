@@ -14,6 +14,7 @@ import yaml
 from myst_nb.core.read import read_myst_markdown_notebook
 
 from tools import ledger
+from zth import record
 
 ROOT = Path(__file__).resolve().parents[1]
 FREE = {"data", "plot", "check", "record"}  # modules no page has to teach
@@ -669,6 +670,48 @@ def test_page_and_checker_come_together(small, part):
     broken(small, LEDGER, line, "")
     with pytest.raises(ValueError, match="L2-E01: page: page and checker"):
         ledger.load(small)
+
+
+# Lecture 1 does without torch -------------------------------------------
+
+
+def needs_torch(code):
+    """The modules of zth, or the page, that import torch for this code."""
+    def imports_it(text):
+        return any(name.split(".")[0] == "torch"
+                   for node in ast.parse(text).body
+                   if isinstance(node, (ast.Import, ast.ImportFrom))
+                   for name in [getattr(node, "module", None)
+                                or node.names[0].name])
+
+    found = ["the page"] if imports_it(code) else []
+    return found + [path.name for path in record.sources(code)
+                    if imports_it(path.read_text("utf-8"))]
+
+
+def test_a_lecture_1_page_needs_no_torch_before_it_compares():
+    mine = [page for page in pages(ROOT) if "01-micrograd" in page.name]
+    assert len(mine) == 5
+    for page in mine:
+        cells = [cell.source for _, cell in page.code()]
+        after = next((i for i, source in enumerate(cells)
+                      if needs_torch(re.sub("(?m)^[%!].*", "", source))
+                      == ["the page"]), len(cells))
+        assert after > 3, page.name
+        for source in cells[:after]:
+            assert needs_torch(source) == [], page.name
+
+
+@pytest.mark.parametrize("code, found", [
+    ("import torch", ["the page"]),
+    ("from torch import nn", ["the page"]),
+    ("from zth.ngram import NGram", ["ngram.py"]),
+    ("from zth.check import bigrams as check", ["bigrams.py"]),
+    ("from zth.check import micrograd as check\nfrom zth import plot", []),
+])
+def test_what_needs_torch_is_named(code, found):
+    assert set(found) <= set(needs_torch(code))
+    assert bool(found) == bool(needs_torch(code))
 
 
 # The ledger -------------------------------------------------------------

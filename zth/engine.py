@@ -115,14 +115,14 @@ class Value:
         there. ValueError, and no grad is changed, where a derivative that is
         needed does not exist.
         """
-        order = topological(self)
-        for node in order:
-            if node.parents:
-                if node.slopes[0] is None or node.slopes[-1] is None:
-                    raise ValueError(no_slope(node))
-                node.grad = 0.0
+        computed = [node for node in topological(self) if node.parents]
+        for node in computed:
+            if node.slopes[0] is None or node.slopes[-1] is None:
+                raise ValueError(no_slope(node))
+        for node in computed:
+            node.grad = 0.0
         self.grad += 1.0
-        for node in order:
+        for node in computed:
             grad = node.grad
             for parent, slope in zip(node.parents, node.slopes):
                 parent.grad += slope * grad
