@@ -126,7 +126,7 @@ def test_an_interrupted_build_loses_one_page(tmp_path):
         wait(lambda: kernel.exists() and kernel.read_text() and (
             count or "s  book/fast.md" in said()))
         building.send_signal(getattr(signal, sent))
-        assert building.wait(timeout=120) != 0
+        assert building.wait(timeout=300) != 0
         wait(lambda: not alive(int(kernel.read_text())))
         assert not count or "book/fast.md" not in said()
     (tmp_path / "book" / "go").touch()

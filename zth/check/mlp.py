@@ -179,8 +179,9 @@ def initialisation(uniform_loss, initialise):
     idx, targets = data.windows(rng.sample(data.load_names(), 300), 3)
     sizes = [(10, 200), (2, 100), (24, 500),
              (rng.randint(3, 30), rng.randint(50, 400))]
-    for n_embd, n_hidden in sizes:
-        seed = rng.randint(1, 2**31)
+    # a fresh draw may be lucky, so the lecture's seed comes first
+    seeds = [2147483647, *(rng.randint(1, 2**31) for _ in sizes)]
+    for (n_embd, n_hidden), seed in zip(sizes, seeds):
         case = (f"n_embd = {n_embd}, n_hidden = {n_hidden}, a generator of "
                 f"seed {seed}")
         inputs = n_embd, n_hidden, seed, case
