@@ -11,7 +11,7 @@ PAGES = {
     "01-micrograd": ["forward-mode", "derivatives", "softmax", "index",
                      "training"],
     "03-mlp": ["initialisation", "index"],
-    "04-batchnorm": ["norms", "folding", "zeros", "index"],
+    "04-batchnorm": ["norms", "folding", "zeros", "batch-norm", "index"],
 }
 CASES = [{"page": f"book/{folder}/{page}.md"}
          for folder, pages in PAGES.items() for page in pages]
