@@ -3,6 +3,7 @@
 Contexts and targets are ids, '.' = 0, a = 1, ..., z = 26.
 """
 
+import functools
 import math
 import random
 
@@ -10,10 +11,22 @@ import torch
 
 from zth import data
 from zth.check import Wrong, show
+from zth.check.bigrams import (
+    LEAK,
+    TEST_LEAK,
+    close_to_uniform,
+    depth,
+    infinite,
+    knows,
+    leak,
+    on_the_right,
+    split_losses,
+)
 from zth.check.tensors import TensorCheck as Check
-from zth.check.tensors import tensor
+from zth.check.tensors import predict, tensor
+from zth.ngram import KneserNey, NGram
 
-__all__ = ["Wrong", "initialisation"]
+__all__ = ["Wrong", "initialisation", "tuning"]
 
 V = 27
 
@@ -220,3 +233,218 @@ def initialisation(uniform_loss, initialise):
                        got="the same ones")
         check.cases += 1
     check.passed()
+
+
+# L3-E01 -------------------------------------------------------------------
+
+AHEAD = 0.08  # nats to be ahead of the best trigram of additive smoothing
+ROUNDED = 0.0051  # a reported loss may be rounded to two decimals
+
+
+@functools.cache
+def to_beat(source):
+    """The validation loss to reach: a good trigram's, less 0.08 nats."""
+    train, val, _ = data.split(data.load_names())
+    fitted = (NGram(3, smoothing=k).fit(*data.windows(train, 2))
+              for k in (0.1, 0.15, 0.2, 0.3, 0.4))
+    return min(model.nll(*data.windows(val, 2)) for model in fitted) - AHEAD
+
+
+def losses_on(check, model, names, block_size):
+    """-ln of the probability of each target of the names, float64 (N,)."""
+    idx, targets = data.windows(names, block_size)
+    return torch.cat([split_losses(predict(check, model, x), y) for x, y in
+                      zip(idx.split(8192), targets.split(8192))])
+
+
+def bits_reported(got, losses, idx, targets, p):
+    """This is the validation loss in bits: report nats (log, not log2)."""
+    yield losses.mean() / math.log(2)
+
+
+def perplexity_reported(got, losses, idx, targets, p):
+    """This is the perplexity, e to the loss: report the loss itself."""
+    yield losses.mean().exp()
+
+
+def turned_reported(got, losses, idx, targets, p):
+    """The sign is turned: this is the mean log-likelihood."""
+    yield -losses.mean()
+
+
+def sum_reported(got, losses, idx, targets, p):
+    """This is a sum, over all targets or over those of a name: report the
+    mean over the targets."""
+    yield losses.sum()
+    yield losses.sum() / (targets == 0).sum()
+
+
+def letters_reported(got, losses, idx, targets, p):
+    """The ends of the names are missing: '.' is a target like any other."""
+    yield losses[targets != 0].mean()
+
+
+def names_reported(got, losses, idx, targets, p):
+    """This is the mean over names of each name's mean, which counts a
+    character of a short name for more: take the mean over all targets."""
+    name = (targets == 0).cumsum(0) - (targets == 0).long()
+    total = torch.zeros(name[-1] + 1, dtype=losses.dtype)
+    number = total.index_add(0, name, torch.ones_like(losses))
+    yield (total.index_add(0, name, losses) / number).mean()
+
+
+def rows_reported(got, losses, idx, targets, p):
+    """Each distinct context is counted once: weight its loss by how often it
+    occurs, counts.sum(1)."""
+    _, row = idx.unique(dim=0, return_inverse=True)
+    total = torch.zeros(row.max() + 1, dtype=losses.dtype)
+    number = total.index_add(0, row, torch.ones_like(losses))
+    yield (total.index_add(0, row, losses) / number).mean()
+
+
+def squeezed_reported(got, losses, idx, targets, p):
+    """This is cross_entropy of probabilities: it takes logits, and does the
+    softmax itself."""
+    yield split_losses(p.softmax(1), targets).mean()
+
+
+REPORT_MISTAKES = [bits_reported, perplexity_reported, turned_reported,
+                   sum_reported, letters_reported, names_reported,
+                   rows_reported, squeezed_reported]
+
+
+def reported(check, model, splits, block_size, val_loss, inputs, case):
+    """`Wrong` unless val_loss is the mean of the validation losses."""
+    want, got = inputs[0].mean(), tensor(val_loss)
+    if got.numel() == 1 and not abs(got.item() - want.item()) <= ROUNDED:
+        for name, why in (
+            ("train", "this is the loss on the training names, which the net "
+             "has learned from: report the validation names"),
+            ("test", "this is the loss on the test names: they take no part "
+             "until all is chosen")):
+            other = losses_on(check, model, getattr(splits, name), block_size)
+            if abs(got.item() - other.mean().item()) < 1e-3:
+                check.fail(why, input=case, got=f"val_loss {show(got)}",
+                           expected=f"val_loss {want:.4f}")
+        near = ("higher than the model's own: is a penalty on the weights "
+                "part of it, was dropout on, or is it a single batch's loss"
+                if got.item() > want else
+                "lower than the model's own: is it a single batch's loss, or "
+                "a lucky value from along the way")
+
+        def of_another_kind(got, *inputs):
+            yield got
+
+        of_another_kind.__doc__ = (
+            f"{near}? Score the finished net on all validation targets")
+        mistakes = [*REPORT_MISTAKES, of_another_kind]
+        check.expect("val_loss", got, want, mistakes, inputs, case=case,
+                     atol=1e-3, rtol=1e-5)
+    check.expect("val_loss", got, want, [], (), case=case, atol=ROUNDED,
+                 rtol=0)
+
+
+def steady(check, model, idx, case):
+    """`Wrong` if logits change from call to call, or with the company."""
+    some = idx[:: len(idx) // 200]
+    first, again = (predict(check, model, some) for _ in range(2))
+    if (first - again).abs().max() > 1e-4:
+        check.fail("the model is random: switch dropout off when it is not "
+                   "training", input=case, expected="the same logits twice",
+                   got="others at the second call")
+    alone = torch.cat([predict(check, model, row[None]) for row in some[:20]])
+    if (first[:20] - alone).abs().max() > 1e-3:
+        check.fail("an example's logits depend on its company: batch norm "
+                   "must use its running statistics here, and the axis of the "
+                   "examples must not be mixed into the others", input=case,
+                   expected="the same logits alone and among others",
+                   got="other logits alone")
+
+
+def trained_on_more(check, model, splits, block_size, lines):
+    """`Wrong` if the net does better on some new names than on others.
+
+    What new names cost the model beyond what they cost a count model of the
+    training names is the same for those of val and of test, unless it was
+    fitted on one of them; fitted on both, they cost hardly more than train.
+    """
+    train = set(splits.train)
+    counted = KneserNey(4).fit(*data.windows(splits.train, 3))
+    beyond = []
+    for part in (splits.val, splits.test):
+        new = [name for name in part if name not in train]
+        own = losses_on(check, model, new, block_size).mean()
+        beyond.append((own - counted.nll(*data.windows(new, 3))).item())
+    for why, gap in ((LEAK, beyond[1] - beyond[0]),
+                     (TEST_LEAK, beyond[0] - beyond[1])):
+        if gap > 0.02:
+            leak(check, why, lines)
+    if sum(knows(check, model, splits, block_size)) / 2 < 0.02:
+        leak(check, "validation and test names cost the model hardly more "
+             "than training names: it has learned from them. Fit it on train "
+             "alone", lines)
+
+
+def why_short(check, model, splits, block_size, idx, p, loss):
+    """What keeps a validation loss above the bar."""
+    targets = data.windows(splits.val, block_size)[1]
+    for turned, why in (
+        (idx.flip(1), "your model reads the context backwards: idx[:, -1] is "
+         "the character just before the target"),
+        (on_the_right(idx), "your model expects short contexts padded on the "
+         "right: they are padded with '.' on the left")):
+        q = predict(check, model, turned)
+        if split_losses(q, targets).mean().item() < loss - 0.05:
+            return why
+    if close_to_uniform(p):
+        return ("your rows are almost uniform: were probabilities sent "
+                "through a softmax, or is the net untrained?")
+    used = depth(check, model, idx[::7])
+    if used < min(3, block_size):
+        return (f"only the last {used} characters change your predictions: "
+                "is part of the context lost on its way (a wrong view or "
+                "reshape)?")
+    if block_size < 3:
+        return "take at least three characters of context"
+    names = random.Random(0).sample(splits.train, 2500)
+    train = losses_on(check, model, names, block_size).mean().item()
+    if train < loss - 0.15:
+        return (f"the net over-fits: {train:.2f} on training names. Fewer "
+                "steps, fewer units, weight decay or dropout")
+    return (f"the net has not finished learning: {train:.2f} on training "
+            "names too. Let the rate fall to zero at the last step, and look "
+            "at batch size, peak rate and the first weights")
+
+
+def tuning(model, block_size, val_loss):
+    """Check a tuned net, exercise L3-E01.
+
+    model(idx (N, block_size) int64) -> logits or probabilities (N, 27),
+    fitted on train; val_loss is its mean NLL in nats on the validation split,
+    as the reader reports it. The loss must be 0.08 nats below that of the
+    best trigram with additive smoothing.
+    """
+    check = Check("tuning")
+    if isinstance(block_size, bool) or block_size not in range(1, 101):
+        raise Wrong(f"tuning: block_size = {block_size!r}: must be 1 to 100")
+    block_size = int(block_size)
+    splits = data.split(data.load_names())
+    idx, targets = data.windows(splits.val, block_size)
+    case = (f"the {len(targets)} targets of the validation split, "
+            f"{block_size} characters of context")
+    p = predict(check, model, idx)
+    if val_loss is None:
+        raise Wrong("tuning: not written yet (val_loss is None)")
+    steady(check, model, idx, case)
+    losses = split_losses(p, targets)
+    infinite(check, losses, case)
+    reported(check, model, splits, block_size, val_loss,
+             (losses, idx, targets, p), case)
+    loss, bar = losses.mean().item(), to_beat(data.source())
+    lines = dict(input=case, got=f"{loss:.4f}",
+                 expected=f"a validation loss of at most {bar:.4f}")
+    if loss > bar:
+        check.fail(why_short(check, model, splits, block_size, idx, p, loss),
+                   **lines)
+    trained_on_more(check, model, splits, block_size, lines)
+    check.passed(f"validation loss {loss:.3f}; wanted: {bar:.3f}")
