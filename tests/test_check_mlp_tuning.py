@@ -62,9 +62,9 @@ class Net(torch.nn.Module):
     def __init__(self, inside=None):
         super().__init__()
         self.emb = torch.nn.Embedding(27, 10)
-        self.first = torch.nn.Linear(30, 100)
+        self.first = torch.nn.Linear(30, 200)
         self.inside = inside or torch.nn.Identity()
-        self.last = torch.nn.Linear(100, 27)
+        self.last = torch.nn.Linear(200, 27)
 
     def forward(self, idx):
         h = torch.tanh(self.inside(self.first(self.emb(idx).flatten(1))))
@@ -77,6 +77,7 @@ def trained(*parts, inside=None):
     torch.manual_seed(1)
     net = Net(inside and inside())
     with torch.no_grad():
+        net.first.weight *= 3**0.5 * 5 / 3  # of variance (5/3)² / 30
         net.last.weight *= 0.1
     contexts, counts = data.distinct_contexts(
         *data.windows(sum(map(list, parts), []), 3))
@@ -122,7 +123,7 @@ RIGHT = {
     "dropout": lambda: with_loss(trained(
         tuple(TRAIN), inside=functools.partial(torch.nn.Dropout, 0.05))),
     "batch norm": lambda: with_loss(trained(
-        tuple(TRAIN), inside=functools.partial(torch.nn.BatchNorm1d, 100))),
+        tuple(TRAIN), inside=functools.partial(torch.nn.BatchNorm1d, 200))),
 }
 
 
