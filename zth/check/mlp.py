@@ -26,7 +26,7 @@ from zth.check.tensors import TensorCheck as Check
 from zth.check.tensors import predict, tensor
 from zth.ngram import KneserNey, NGram
 
-__all__ = ["Wrong", "initialisation", "tuning"]
+__all__ = ["Wrong", "bengio", "initialisation", "tuning"]
 
 V = 27
 
@@ -448,3 +448,275 @@ def tuning(model, block_size, val_loss):
                    **lines)
     trained_on_more(check, model, splits, block_size, lines)
     check.passed(f"validation loss {loss:.3f}; wanted: {bar:.3f}")
+
+
+# L3-E03 -------------------------------------------------------------------
+
+
+def blend(p, q, w):
+    """The mixture whose weight w is the second model's."""
+    return (1 - w) * p + w * q
+
+
+def geometric(p, q, w):
+    """Log-probabilities (or logits) weighted, then a softmax."""
+    logs = (1 - w) * p.clamp(min=1e-300).log() + w * q.clamp(
+        min=1e-300).log()
+    return logs.softmax(1)
+
+
+def nll_of(rows, targets):
+    return -rows.gather(1, targets[:, None]).log().mean().item()
+
+
+def best_weight(p, q, targets):
+    """The lowest point of the loss, by halving on the sign of its slope."""
+    pairs = [(p[i, t].item(), q[i, t].item())
+             for i, t in enumerate(targets.tolist())]
+
+    def rises(w):  # the loss at w; where it is infinite, the slope is too
+        m = [(1 - w) * a + w * b for a, b in pairs]
+        if 0.0 in m:
+            return w > 0.5
+        return sum((a - b) / x for (a, b), x in zip(pairs, m)) > 0
+
+    if rises(0.0):
+        return 0.0
+    if not rises(1.0):
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(17):  # to 1e-5
+        middle = (low + high) / 2
+        low, high = (low, middle) if rises(middle) else (middle, high)
+    return (low + high) / 2
+
+
+def best_geometric(p, q, targets):
+    """The weight of `geometric` with the lowest loss, to 0.01."""
+    return min((i / 100 for i in range(101)),
+               key=lambda w: nll_of(geometric(p, q, w), targets))
+
+
+def weight_of_the_net(got, held, val):
+    """This is the net's weight: w multiplies the counts' probabilities, and
+    the net gets 1 - w."""
+    yield 1 - best_weight(*held)
+
+
+def weight_from_val(got, held, val):
+    """This weight has the lowest loss on val, the rows that judge the
+    mixture: choose it on held alone."""
+    yield best_weight(*val)
+
+
+def weight_from_both(got, held, val):
+    """This weight was chosen on held and val together: choose it on held
+    alone."""
+    yield best_weight(*map(torch.cat, zip(held, val)))
+
+
+def weight_of_logs(got, held, val):
+    """This is the best weight for log-probabilities (or logits): mix the
+    probabilities, then take the logarithm."""
+    yield best_geometric(*held)
+
+
+def weight_at_an_end(got, held, val):
+    """One model gets everything. What you minimise must be a straight line
+    in w: a mean of the two losses, or of probabilities. Mix first, then take
+    the logarithm of each target's probability, then the mean."""
+    yield 0.0
+    yield 1.0
+
+
+def weight_one_half(got, held, val):
+    """The weight is one half whatever the rows are: choose it on held."""
+    yield 0.5
+
+
+WEIGHT_MISTAKES = [weight_of_the_net, weight_from_val, weight_from_both,
+                   weight_of_logs, weight_at_an_end, weight_one_half]
+
+
+def rows_swapped(got, p, q, w, targets):
+    """The weights are swapped: w multiplies the counts' probabilities."""
+    yield blend(q, p, w)
+
+
+def rows_of_logs(got, p, q, w, targets):
+    """Log-probabilities (or logits) were mixed: mix the probabilities."""
+    logs = (1 - w) * p.log() + w * q.log()
+    yield geometric(p, q, w)
+    yield logs.exp()
+    yield logs
+
+
+def rows_as_logs(got, p, q, w, targets):
+    """These are logarithms of the mixture: return its probabilities."""
+    yield blend(p, q, w).log()
+
+
+def rows_of_one(got, p, q, w, targets):
+    """These are one model's probabilities, not yet mixed."""
+    yield p
+    yield q
+
+
+def rows_of_targets(got, p, q, w, targets):
+    """These are the targets' probabilities alone: return the whole rows, and
+    look the targets up for the loss."""
+    rows = blend(p, q, w).gather(1, targets[:, None])
+    yield rows[:, 0]
+    yield rows
+
+
+ROW_MISTAKES = [rows_swapped, rows_of_logs, rows_as_logs, rows_of_one,
+                rows_of_targets]
+
+
+def loss_of_losses(got, p, q, w, targets, held):
+    """This is the mean of the two losses, weighted: that is the loss of
+    mixed log-probabilities. Mix the probabilities first."""
+    yield (1 - w) * nll_of(p, targets) + w * nll_of(q, targets)
+
+
+def loss_of_mean(got, p, q, w, targets, held):
+    """This is the logarithm of a mean probability: the mean comes after the
+    logarithm."""
+    yield -blend(p, q, w).gather(1, targets[:, None]).mean().log()
+
+
+def loss_elsewhere(got, p, q, w, targets, held):
+    """This is the loss on held: return the one on val."""
+    yield nll_of(blend(held[0], held[1], w), held[2])
+
+
+def loss_in_bits(got, p, q, w, targets, held):
+    """This is in bits: use the natural logarithm, not log2."""
+    yield nll_of(blend(p, q, w), targets) / math.log(2)
+
+
+def loss_as_perplexity(got, p, q, w, targets, held):
+    """This is the perplexity, e to the loss: return the loss."""
+    yield math.exp(nll_of(blend(p, q, w), targets))
+
+
+def loss_summed(got, p, q, w, targets, held):
+    """This is a sum over the examples: return their mean."""
+    yield nll_of(blend(p, q, w), targets) * len(targets)
+
+
+def loss_turned(got, p, q, w, targets, held):
+    """The sign is turned: the loss is minus the mean logarithm."""
+    yield -nll_of(blend(p, q, w), targets)
+
+
+def loss_of_all(got, p, q, w, targets, held):
+    """This is the mean over all entries of the rows: look up the targets."""
+    yield -blend(p, q, w).log().mean()
+
+
+LOSS_MISTAKES = [loss_of_losses, loss_of_mean, loss_elsewhere, loss_in_bits,
+                 loss_as_perplexity, loss_summed, loss_turned, loss_of_all]
+
+
+def two_models(n, size, off_net, off_count, g):
+    """Rows of two models, and targets drawn from what both are unsure of.
+
+    off: how far a model's logits are from the truth, as a deviation.
+    """
+    def noise():
+        return torch.randn(n, size, generator=g, dtype=torch.float64)
+
+    truth = 1.5 * noise()
+    targets = truth.softmax(1).multinomial(1, generator=g)[:, 0]
+    return ((truth + off_net * noise()).softmax(1),
+            (truth + off_count * noise()).softmax(1), targets)
+
+
+def rows_that_tell(size, net_first, g):
+    """held and val whose best weights, and the usual wrong ones, differ."""
+    off = (0.8, 1.3) if net_first else (1.3, 0.8)
+    while True:
+        held = two_models(400, size, *off, g)
+        val = two_models(150, size, *off[::-1], g)
+        w = best_weight(*held)
+        others = [1 - w, 0.5, 0, 1, best_weight(*val), best_geometric(*held)]
+        if min(abs(w - other) for other in others) > 0.03:
+            return held, val
+
+
+def one_sided(good, size, g):
+    """held and val where one model gives each target more than the other."""
+    def rows(n):
+        targets = torch.randint(size, (n,), generator=g)
+        hit = torch.nn.functional.one_hot(targets, size).double()
+        p, q = 0.5 * hit + 0.5 / size, 0.1 * hit + 0.9 / size
+        return (p, q, targets) if good == "net" else (q, p, targets)
+
+    return rows(60), rows(25)
+
+
+def with_zeros(size, g):
+    """Count rows that give some targets the probability 0."""
+    found = []
+    for part in rows_that_tell(size, False, g):
+        p, q, targets = part
+        q = q.clone()
+        first = torch.arange(len(targets)) < len(targets) // 10
+        q[first, targets[first]] = 0
+        found.append((p, q / q.sum(1, keepdim=True), targets))
+    return found
+
+
+def bengio(interpolate):
+    """Check interpolate(held, val), exercise L3-E03.
+
+    held and val are each p_net (N, V) and p_count (N, V), the probabilities
+    of two models, and targets (N,). It returns w, the weight of the counts
+    with the lowest loss on held, to 0.01; the mixture's probabilities on val,
+    (M, V); and their mean NLL on the targets of val, in nats.
+    """
+    check = Check("bengio")
+    seed = random.Random().randint(1, 2**31)
+    g = torch.Generator().manual_seed(seed)
+    cases = [
+        ("two models, the net the better one", *rows_that_tell(27, True, g)),
+        ("two models, the counts the better one",
+         *rows_that_tell(27, False, g)),
+        ("rows of 5 symbols", *rows_that_tell(5, True, g)),
+        ("a net that is better at each target", *one_sided("net", 27, g)),
+        ("counts that are better at each target",
+         *one_sided("counts", 27, g)),
+        ("counts that give some targets probability 0", *with_zeros(27, g)),
+    ]
+    for case, held, val in cases:
+        copies = [tuple(x.clone() for x in part) for part in (held, val)]
+        value = check.call(interpolate, *copies, case=case)
+        w, rows, loss = check.unpack(value, 3, "w, probs, loss", case)
+        w = mixing_weight(check, w, held, val, case)
+        p, q, targets = val
+        check.expect("probs", rows, blend(p, q, w), ROW_MISTAKES,
+                     (p, q, w, targets), case=case)
+        check.expect("the loss", loss, nll_of(blend(p, q, w), targets),
+                     LOSS_MISTAKES, (p, q, w, targets, held), case=case)
+        check.cases += 1
+    check.passed()
+
+
+def mixing_weight(check, w, held, val, case):
+    """The weight as a float; `Wrong` if it is not the best one on held."""
+    w = tensor(w)
+    if w.numel() != 1:
+        check.fail("one weight for all rows", input=case,
+                   expected="w, one number", got=show(w))
+    w = w.item()
+    if not -1e-6 <= w <= 1 + 1e-6:
+        check.fail("a mixture's weights are not negative and add up to 1: "
+                   "w lies from 0 to 1", input=case,
+                   expected="w from 0 to 1", got=f"{w:.6g}")
+    best = best_weight(*held)
+    if abs(w - best) > 0.0101:
+        check.expect("w =", w, best, WEIGHT_MISTAKES, (held, val), case=case,
+                     atol=0.0101, rtol=0)
+    return w
