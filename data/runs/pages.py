@@ -10,7 +10,7 @@ PAGES = {
                    "index", "splits", "smoothing"],
     "01-micrograd": ["forward-mode", "derivatives", "softmax", "index",
                      "training"],
-    "03-mlp": ["initialisation", "index"],
+    "03-mlp": ["initialisation", "bengio", "tuning", "index"],
     "04-batchnorm": ["norms", "folding", "zeros", "batch-norm", "index"],
 }
 CASES = [{"page": f"book/{folder}/{page}.md"}
