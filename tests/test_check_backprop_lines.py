@@ -117,6 +117,11 @@ def test_lines_accepts_all_26(capsys, dtype, small):
         assert "all 26" in passes(capsys, check.lines, net)
 
 
+@torch.no_grad()
+def test_lines_needs_no_grad_mode(capsys):
+    passes(capsys, check.lines, write(ready()))
+
+
 def test_the_rules_are_autograds():
     """Each rule on autograd's gradients gives autograd's gradient."""
     judged = check.Lines(check.forward(ready()), {})

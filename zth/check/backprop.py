@@ -21,6 +21,7 @@ __all__ = ["Wrong", "lines"]
 LEAVES = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
 
 
+@torch.enable_grad()
 def forward(net):
     """The lecture's forward pass in float64, from the net's parameters."""
     t = SimpleNamespace(Xb=net["Xb"], Yb=net["Yb"], n=len(net["Xb"]))
@@ -406,7 +407,7 @@ class Lines:
         self.mine = SimpleNamespace(**{**vars(self.truth), **self.given})
         double = all(getattr(value, "dtype", None) == torch.float64
                      for value in given.values())
-        self.loose = 1e-10 if double else 3e-5
+        self.loose = 1e-12 if double else 3e-5
 
     def same(self, name, a, b, d):
         """Whether a is b, for the tensor of this name, up to rounding."""
