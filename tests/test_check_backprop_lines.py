@@ -124,7 +124,7 @@ def test_lines_needs_no_grad_mode(capsys):
 
 def test_the_rules_are_autograds():
     """Each rule on autograd's gradients gives autograd's gradient."""
-    judged = check.Lines(check.forward(ready()), {})
+    judged = check.Lines(check.forward_pass(ready()), {})
     for name, (_, line) in check.LINES.items():
         got, want = line(judged.t, judged.truth), getattr(judged.truth, name)
         assert got.shape == want.shape
@@ -278,6 +278,8 @@ PLANTED = [
      "the factor 2 is missing"),
     (*dot("bndiff", "bnvar_inv*dbnraw + 2*dbndiff2"),
      "the factor x, bndiff, is missing"),
+    (*dot("bndiff", "bnvar_inv*dbnraw + 2*bndiff*dbndiff2\n"
+          "dbndiff -= dbndiff.mean(0)"), "a later line changed it"),
     (*dot("bndiff", "bnvar_inv*dbnraw - 2*bndiff*dbndiff2"),
      "the two contributions were subtracted: where paths meet, their"),
     (*dot("bnmeani", "dbndiff.sum(0, keepdim=True)"),
@@ -435,6 +437,12 @@ def test_lines_that_follow_are_told_apart_from_wrong_ones():
     assert said.startswith("lines: 5 of 26 are right wrong dcounts: ")
     assert "follows dnorm_logits, dlogit_maxes, dlogits, dh, dW2" in said
     assert "dC: right, given your dcounts; mend dcounts first" in said
+
+
+def test_one_tensor_under_two_names_is_told():
+    said = refuses(check.lines, write(ready(), hprebn=(
+        "dhprebn = dbndiff\ndhprebn += 1.0/n*dbnmeani")))
+    assert said.startswith("lines: 25 of 26 are right wrong dbndiff: a later")
 
 
 @pytest.mark.parametrize("code", [

@@ -22,7 +22,7 @@ LEAVES = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
 
 
 @torch.enable_grad()
-def forward(net):
+def forward_pass(net):
     """The lecture's forward pass in float64, from the net's parameters."""
     t = SimpleNamespace(Xb=net["Xb"], Yb=net["Yb"], n=len(net["Xb"]))
     for name in LEAVES:
@@ -316,6 +316,9 @@ MISTAKES = {
             lambda t, d: t.bnvar_inv * d.bnraw + t.bndiff * d.bndiff2,
         "the derivative of x**2 is 2 x: the factor x, bndiff, is missing":
             lambda t, d: t.bnvar_inv * d.bnraw + 2 * d.bndiff2,
+        "a later line changed it: after dhprebn = dbndiff both names are one "
+        "tensor, and += changes it; take dbndiff.clone()": lambda t, d: (
+            LINES["bndiff"][1](t, d) - LINES["bndiff"][1](t, d).mean(0)),
         "the two contributions were subtracted: where paths meet, their "
         "gradients add": lambda t, d: (
             t.bnvar_inv * d.bnraw - 2 * t.bndiff * d.bndiff2),
@@ -531,7 +534,7 @@ def of_net(net):
     if missing:
         raise refusal(f"{', '.join(missing)} not found: run the cells of the "
                       "forward pass, then hand over globals()")
-    t = forward(net)
+    t = forward_pass(net)
     for name in LINES:
         own = net.get(name)
         if not isinstance(own, torch.Tensor):
