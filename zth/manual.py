@@ -3,9 +3,11 @@
 Each function takes `dout`, the gradient of the loss in what a layer gave, and
 what the layer got; it returns the gradient in what the layer got. A gradient
 has the shape of what it belongs to. Shapes: N examples, C channels, V
-vocabulary; `...` is any number of axes, none among them.
+vocabulary, T positions, D width of a query; `...` is any number of axes, none
+among them.
 """
 
+import torch
 import torch.nn.functional as F
 
 
@@ -101,3 +103,33 @@ def embedding(dout, idx, vocab_size):
     rows = dout.reshape(-1, dout.shape[-1])
     dweight = rows.new_zeros(vocab_size, rows.shape[1])
     return dweight.index_add_(0, idx.reshape(-1), rows)
+
+
+def attention(dout, q, k, v):
+    """(dq, dk, dv) of causal attention with q, k, v (..., T, D).
+
+    out = P v, with P (..., T, T) the softmax of q k^T / sqrt(D) over the keys
+    that are not later than the query. From dout (..., T, D)
+
+        dv = P^T dout,  dP = dout v^T,
+        dS = P (dP - sum of P dP over the keys),  entry by entry,
+        dq = dS k / sqrt(D),  dk = dS^T q / sqrt(D).
+
+    With T = 1 there is nothing to choose: dv = dout, dq = dk = 0. ValueError
+    if the four differ in shape. Vaswani et al. (2017).
+    """
+    if q.ndim < 2 or not dout.shape == q.shape == k.shape == v.shape:
+        raise ValueError(
+            f"dout, q, k, v of shapes {tuple(dout.shape)}, {tuple(q.shape)}, "
+            f"{tuple(k.shape)}, {tuple(v.shape)}: must be (..., T, D), one "
+            "shape for all"
+        )
+    T, D = q.shape[-2:]
+    scale = D**-0.5
+    later = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)
+    scores = (q @ k.mT * scale).masked_fill(later, -torch.inf)
+    probs = scores.softmax(-1)  # (..., T, T), a row for each query
+    dprobs = dout @ v.mT
+    inner = (probs * dprobs).sum(-1, keepdim=True)
+    dscores = probs * (dprobs - inner) * scale
+    return dscores @ k, dscores.mT @ q, probs.mT @ dout
