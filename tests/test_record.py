@@ -227,16 +227,16 @@ def test_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "PACKAGE", tmp_path / "zth")
     path = tmp_path / "twice.py"
     path.write_text("1")
-    assert record._commit([path]) is None
+    assert record.commit([path]) is None
     git("init")
     git("add", "twice.py")
     git("commit", "-m", "a")
-    commit = record._commit([path])
+    commit = record.commit([path])
     assert len(commit) == 12 and git("rev-parse", "HEAD").startswith(commit)
     (tmp_path / "other").touch()
-    assert record._commit([path]) == commit
+    assert record.commit([path]) == commit
     path.write_text("2")
-    assert record._commit([path]) == commit + "-dirty"
+    assert record.commit([path]) == commit + "-dirty"
 
 
 def test_threads_are_the_experiments(runs):
@@ -428,6 +428,27 @@ def test_sources_of_the_package_itself():
 
 
 # The command
+
+
+def test_cases_side_by_side_give_the_same_rows_and_go_on(runs):
+    record.run("twice", folder=runs)
+    alone = json.loads((runs / "twice.json").read_text())["rows"]
+    (runs / "twice.json").unlink()
+    log(runs)
+    change(runs / "twice.py", "VOLATILE", "WORKERS = 3\nVOLATILE")
+    (runs / "stop").touch()
+    with pytest.raises(KeyboardInterrupt):
+        record.run("twice", folder=runs)
+    kept = json.loads((runs / "twice.partial.json").read_text())["rows"]
+    assert len(kept) == 2
+    (runs / "stop").unlink()
+    log(runs)
+    record.run("twice", folder=runs)
+    assert sorted(log(runs)) == ["2", "3"]
+    rows = json.loads((runs / "twice.json").read_text())["rows"]
+    for row in rows + alone:
+        del row["seconds"]
+    assert rows == alone
 
 
 def test_command():

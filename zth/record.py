@@ -4,23 +4,27 @@
 it measures; CASES, a list of keyword arguments, the quickest first, because
 tests repeat that one; `measure(**case)`, which returns a dict of JSON values;
 VOLATILE, the keys of it that cannot repeat, such as seconds. Optional are
-DEVICE ("cpu", "cuda" or "mps"), THREADS (1), SEEDS, and DATA, the file that
-it reads ("names.txt" if it uses `zth.data`). `data/runs/NAME.json` is its
+DEVICE ("cpu", "cuda" or "mps"), THREADS (1), WORKERS (1), how many cases run
+side by side, each in a process of its own, SEEDS, and DATA, the file that it
+reads ("names.txt" if it uses `zth.data`). `data/runs/NAME.json` is its
 record. torch is imported only to run one.
 """
 
 import ast
+import concurrent.futures
 import datetime
 import hashlib
 import html
 import json
 import math
+import multiprocessing
 import os
 import platform
 import re
 import runpy
 import subprocess
 import time
+from itertools import repeat
 from pathlib import Path
 
 from zth import data
@@ -126,11 +130,11 @@ def run(name, *, folder=RUNS):
                ("code", "data", "hardware", "threads", "versions")):
             record.update(seconds=old["seconds"], rows=old["rows"])
     rows, cases = record["rows"], experiment["CASES"]
-    for case in tqdm(cases[len(rows):], name, len(cases), initial=len(rows),
-                     disable=None):
-        start = time.perf_counter()
-        rows.append(_measure(experiment, case))
-        record["seconds"] += time.perf_counter() - start
+    start = time.perf_counter() - record["seconds"]
+    for row in tqdm(_measured(name, folder, experiment, cases[len(rows):]),
+                    name, len(cases), initial=len(rows), disable=None):
+        rows.append(row)
+        record["seconds"] = time.perf_counter() - start
         _write(partial, record)
     partial.replace(folder / f"{name}.json")
     return f"{name}: recorded, {len(rows)} cases in {record['seconds']:.3g} s"
@@ -172,6 +176,22 @@ def _same(a, b):
     return type(a) is type(b) and a == b
 
 
+def _measured(name, folder, experiment, cases):
+    """Yield the cases' rows in order, WORKERS at a time."""
+    if experiment["WORKERS"] == 1:
+        yield from (_measure(experiment, case) for case in cases)
+        return
+    with concurrent.futures.ProcessPoolExecutor(
+            experiment["WORKERS"],  # a GPU cannot be used in a forked process
+            mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(_measure_one, repeat(name), repeat(folder), cases)
+
+
+def _measure_one(name, folder, case):
+    """One row, in a process that has not loaded the experiment yet."""
+    return _measure(_load(name, folder), case)
+
+
 def _measure(experiment, case):
     """One row: the case and its result, as JSON gives them back."""
     import torch
@@ -202,7 +222,7 @@ def _load(name, folder):
     if missing:
         raise ValueError(f"{name}.py does not define {', '.join(missing)}")
     seeds = [case["seed"] for case in experiment["CASES"] if "seed" in case]
-    return {"DEVICE": "cpu", "THREADS": 1,
+    return {"DEVICE": "cpu", "THREADS": 1, "WORKERS": 1,
             "SEEDS": sorted(set(seeds)), **experiment}
 
 
@@ -227,26 +247,17 @@ def _write(path, record):
 
 def _provenance(name, folder, experiment):
     """A record without rows: when, how and on what it is made."""
-    import numpy
-    import torch
-
     script = folder / f"{name}.py"
     files = sources(script.read_text("utf-8"))
     default = "names.txt" if PACKAGE / "data.py" in files else None
     file = experiment.get("DATA", default)
-    device = experiment["DEVICE"]
     return {
         "what": (experiment["__doc__"] or name).strip().splitlines()[0],
         "command": f"make runs NAME={name}",
         "recorded": datetime.date.today().isoformat(),
-        "commit": _commit([script, *files]),
-        "versions": {"Python": platform.python_version(),
-                     "torch": str(torch.__version__),
-                     "numpy": numpy.__version__},
-        "hardware": {"processor": _processor(), "cores": _cores(),
-                     "memory": _memory(), "device":
-                     torch.cuda.get_device_name() if device == "cuda"
-                     else device},
+        "commit": commit([script, *files]),
+        "versions": versions(),
+        "hardware": hardware(experiment["DEVICE"]),
         "threads": experiment["THREADS"],
         "data": file and {"file": file, "name": data.source(file).name,
                           "sha256": data.source(file).sha256},
@@ -265,7 +276,25 @@ def _at_hand(device):
             "mps": torch.backends.mps.is_available()}[device]
 
 
-def _commit(paths):
+def versions():
+    """The versions of Python, torch and numpy."""
+    import numpy
+    import torch
+
+    return {"Python": platform.python_version(),
+            "torch": str(torch.__version__), "numpy": numpy.__version__}
+
+
+def hardware(device):
+    """What computes here; device is "cpu", "cuda" or "mps"."""
+    import torch
+
+    return {"processor": _processor(), "cores": _cores(),
+            "memory": _memory(), "device":
+            torch.cuda.get_device_name() if device == "cuda" else device}
+
+
+def commit(paths):
     """The commit, "-dirty" if one of the files differs from it; or None."""
     try:
         head, changed = (
