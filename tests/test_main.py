@@ -1,0 +1,202 @@
+"""`python -m zth train` and `sample`, in this process and in one of their
+own. Oracles: an uninterrupted run; zth.train.evaluate on the same text."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from zth import __main__, record
+from zth.text import blocks, split_text
+from zth.train import evaluate
+
+SMALL = ("--steps 12 --every 4 --warmup 2 --n-layer 1 --n-head 2 --n-embd 8 "
+         "--block-size 8 --batch-size 4 --device cpu")
+KINDS = ["", "--dropout 0.2", "--modern --ngrams 2 3 --dropout 0.2"]
+
+
+@pytest.fixture
+def zth(tmp_path, monkeypatch, capsys):
+    """`zth(words)` in a folder with text.txt: (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    words = random.Random(1).choices(["to", "be", "or", "not", "and\n"], k=400)
+    (tmp_path / "text.txt").write_text(" ".join(words))
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def call(words):
+        status = 0
+        arguments = words if isinstance(words, list) else words.split()
+        monkeypatch.setattr(sys, "argv", ["zth", *arguments])
+        try:
+            __main__.main()
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capsys.readouterr()
+
+    yield call
+    torch.set_rng_state(state), torch.set_num_threads(threads)
+
+
+def made(name="text.json"):
+    with open(name) as file:
+        return json.load(file)
+
+
+def weights(name):
+    return torch.load(name, weights_only=True)["parts"]["model"]
+
+
+# What it makes --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_record_is_whole_and_its_losses_are_the_models(zth, kind):
+    status, out, _ = zth(f"train text.txt {SMALL} {kind}")
+    assert status == 0 and "text.best.pt holds the best" in out
+    found = made()
+    said = f"python -m zth train text.txt {SMALL} {kind}"
+    assert found["command"] == said.strip()
+    assert [row[0] for row in found["curve"]] == [4, 8, 12]
+    assert found["last_val"] == found["curve"][-1][3]
+    assert found["best_val"] == min(row[3] for row in found["curve"])
+    seconds = [row[1] for row in found["curve"]]
+    assert 0 < seconds[0] < seconds[1] < seconds[2] <= found["seconds"] + 1e-3
+    assert found["hardware"]["device"] == "cpu" and found["seed"] == 1337
+    assert found["commit"] == record.commit([record.PACKAGE])
+
+    saved = torch.load("text.pt", weights_only=True)["parts"]
+    model = __main__.build(saved["about"])
+    model.load_state_dict(saved["model"])
+    text = open("text.txt").read()
+    chars = sorted(set(text))
+    ids = torch.tensor([chars.index(char) for char in text])
+    val = evaluate(model, *blocks(split_text(ids)[1], 8))
+    assert math.isclose(val, found["last_val"], rel_tol=1e-6)
+    assert found["parameters"] == sum(p.numel() for p in model.parameters())
+
+
+def test_it_learns(zth):
+    zth(f"train text.txt {SMALL} --steps 150 --every 50 --lr 0.02")
+    curve = made()["curve"]
+    assert curve[-1][3] < curve[0][3] < math.log(12) and curve[-1][2] < 1.2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(
+        zth, monkeypatch, kind):
+    zth(f"train text.txt {SMALL} {kind} --out whole")
+    saves = []
+
+    def stop(path, step, **parts):
+        save(path, step, **parts)
+        saves.append(step)
+        if step == 8:
+            raise KeyboardInterrupt
+
+    from zth import train as trainer
+    save = trainer.save
+    monkeypatch.setattr(trainer, "save", stop)
+    status, out, _ = zth(f"train text.txt {SMALL} {kind} --out parts")
+    assert status == 130 and "with --resume the same command" in out
+    monkeypatch.setattr(trainer, "save", save)
+    status, *_ = zth(f"train text.txt {SMALL} {kind} --out parts --resume")
+    assert status == 0
+    whole, parts = weights("whole.pt"), weights("parts.pt")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    losses = [[row[:1] + row[2:] for row in made(f"{name}.json")["curve"]]
+              for name in ("whole", "parts")]
+    assert losses[0] == losses[1] and len(losses[0]) == 3
+
+
+def test_the_best_model_is_kept_when_later_ones_are_worse(zth):
+    zth(f"train text.txt {SMALL} --steps 40 --every 2 --lr 1.0")
+    found = made()
+    assert found["best_step"] < 40 and found["best_val"] < found["last_val"]
+    assert torch.load("text.best.pt", weights_only=True)[
+        "step"] == found["best_step"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sampling_goes_on_from_the_prompt_and_repeats(zth, kind):
+    zth(f"train text.txt {SMALL} {kind}")
+    _, out, _ = zth("sample text.pt --prompt to --length 20")
+    assert out.startswith("to") and len(out) == 2 + 20 + 1
+    assert set(out) <= set(open("text.txt").read())
+    assert zth("sample text.pt --prompt to --length 20")[1] == out
+    assert zth("sample text.pt --prompt to --length 20 --seed 2")[1] != out
+    assert zth("sample text.best.pt --length 5")[1][0] == "\n"
+
+
+# What it refuses ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words, said", [
+    ("train absent.txt", "No such file or directory: 'absent.txt'"),
+    ("train empty.txt", "empty.txt: is empty"),
+    ("train latin.txt", "latin.txt: byte 3 is not UTF-8"),
+    ("train text.txt --block-size 2000", "block_size = 2000: must be from 1"),
+    ("train text.txt --n-head 3", "n_embd = 8: must be a multiple of n_head"),
+    ("train text.txt --warmup 12", "warmup = 12: must be from 0 to"),
+    ("train text.txt --batch-size 0", "batch_size = 0: must be at least 1"),
+    ("train text.txt --every 0", "every = 0: must be at least 1"),
+    ("train text.txt --resume", "No such file or directory: 'text.pt'"),
+    ("train text.txt --out done", "done.pt: exists; --resume goes on"),
+    ("train text.txt --out done --resume --n-embd 16",
+     "done.pt: was made with n_embd = 8, not 16"),
+    ("train empty2.txt --out done --resume",
+     "done.pt: was made from another text"),
+    ("train text.txt --out junk --resume", "junk.pt: not a checkpoint"),
+    ("sample absent.pt", "No such file or directory: 'absent.pt'"),
+    ("sample junk.pt", "junk.pt: not a checkpoint of this command"),
+    ("sample other.pt", "other.pt: not a checkpoint of this command"),
+    ("sample shape.pt", "shape.pt: does not hold the model that it tells of"),
+    ("sample code.pt", "code.pt: not a checkpoint of this command"),
+    ("sample done.pt --prompt x", "text[0]='x': not in the vocabulary"),
+    ("sample done.pt --temperature 0", "temperature = 0.0: must be above 0"),
+    ("sample done.pt --length -1", "steps = -1: must be at least 0"),
+    ("runs no-such-run", "no such run: no-such-run"),
+])
+def test_it_says_in_one_line_what_is_wrong(zth, tmp_path, words, said):
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "empty2.txt").write_text(" \n" * 90)
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "junk.pt").write_bytes(b"junk")
+    torch.save({"weights": [1.0]}, tmp_path / "other.pt")
+    torch.save({"parts": {"about": {"options": os.system}}}, "code.pt")
+    if "done" in words or "shape" in words:
+        zth(f"train text.txt {SMALL} --out done --steps 3")
+        saved = torch.load("done.pt", weights_only=True)
+        saved["parts"]["about"]["options"]["n_embd"] = 16
+        torch.save(saved, "shape.pt")
+    before = sorted(tmp_path.iterdir())
+    if words.startswith("train"):
+        words = f"train {SMALL} --steps 3" + words.removeprefix("train")
+        if "--warmup 12" not in words:
+            words += " --warmup 2"
+    status, out, err = zth(words)
+    assert status == 2 and out == ""
+    assert err.startswith("python -m zth: ") and err.count("\n") == 1
+    assert said in err, err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_gpu_that_is_not_there_is_said(zth, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    status, _, err = zth(f"train text.txt {SMALL} --device cuda")
+    assert status == 2 and "--device cuda: torch finds no GPU here" in err
+
+
+def test_help_is_given_without_torch():
+    code = ("import sys, runpy; sys.argv = ['zth', 'train', '--help']\n"
+            "try: runpy.run_module('zth', run_name='__main__')\n"
+            "except SystemExit: assert 'torch' not in sys.modules")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True,
+                          cwd=record.PACKAGE.parent, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--block-size" in done.stdout
