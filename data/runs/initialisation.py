@@ -7,10 +7,10 @@ from zth.data import distinct_contexts, load_names, split, windows
 
 STARTS = ["lecture", "calm logits", "zero logits", "calm units", "both"]
 SEEDS = [1, 2, 3]
-CASES = [{"start": "lecture", "seed": 1, "steps": 300}] + [
+CASES = [{"start": "both", "seed": 1, "steps": 30}] + [
     {"start": start, "seed": seed, "steps": 20_000}
     for seed in SEEDS for start in STARTS]
-VOLATILE = set()
+VOLATILE, WORKERS = set(), 5
 MARKS = [0, 10, 30, 100, 300, 1000, 3000, 10_000, 15_000, 20_000]
 
 
