@@ -154,6 +154,29 @@ class Flatten(Layer):
         return x.flatten(1)
 
 
+class FlattenConsecutive(Layer):
+    """x (B, T, C) to (B, T / n, n C): each n neighbours side by side.
+
+    A single position that is left over as the only one loses its axis:
+    (B, n, C) becomes (B, n C). ValueError if T is not a multiple of n.
+    """
+
+    def __init__(self, n):
+        if n < 1:
+            raise ValueError(f"n = {n}: must be at least 1")
+        self.n = n
+
+    def __call__(self, x):
+        B, T, C = x.shape
+        if T % self.n:
+            raise ValueError(
+                f"x of shape {tuple(x.shape)}: its {T} positions must be a "
+                f"multiple of n = {self.n}"
+            )
+        x = x.reshape(B, T // self.n, self.n * C)
+        return x.squeeze(1) if T == self.n else x
+
+
 class Sequential(Layer):
     """The layers one after the other: ``Sequential(f, g)(x) = g(f(x))``.
 
