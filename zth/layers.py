@@ -157,8 +157,8 @@ class Flatten(Layer):
 class FlattenConsecutive(Layer):
     """x (B, T, C) to (B, T / n, n C): each n neighbours side by side.
 
-    A single position that is left over as the only one loses its axis:
-    (B, n, C) becomes (B, n C). ValueError if T is not a multiple of n.
+    Where that leaves one position, its axis goes: (B, n, C) to (B, n C).
+    ValueError if x has other axes, or T is no multiple of n. Lecture 6.
     """
 
     def __init__(self, n):
@@ -167,12 +167,12 @@ class FlattenConsecutive(Layer):
         self.n = n
 
     def __call__(self, x):
-        B, T, C = x.shape
-        if T % self.n:
+        if x.ndim != 3 or x.shape[1] % self.n:
             raise ValueError(
-                f"x of shape {tuple(x.shape)}: its {T} positions must be a "
+                f"x of shape {tuple(x.shape)}: must be (B, T, C), with T a "
                 f"multiple of n = {self.n}"
             )
+        B, T, C = x.shape
         x = x.reshape(B, T // self.n, self.n * C)
         return x.squeeze(1) if T == self.n else x
 
