@@ -10,6 +10,7 @@ from zth.layers import (
     BatchNorm1d,
     Embedding,
     Flatten,
+    FlattenConsecutive,
     Linear,
     Sequential,
     Tanh,
@@ -168,6 +169,38 @@ def test_flatten_puts_positions_side_by_side():
     assert Flatten()(x).tolist() == [[*range(6)], [*range(6, 12)]]
 
 
+@pytest.mark.parametrize("shape, n", [
+    ((2, 8, 3), 2), ((2, 8, 3), 4), ((5, 6, 1), 3), ((1, 4, 2), 1),
+    ((0, 4, 2), 2)])
+def test_flatten_consecutive_puts_neighbours_side_by_side(shape, n):
+    x = randn(*shape).requires_grad_()
+    B, T, C = shape
+    y = FlattenConsecutive(n)(x)
+    assert torch.equal(y, x.view(B, T // n, n * C))
+    assert torch.equal(y, torch.cat([x[:, i::n] for i in range(n)], -1))
+    windows = x.unfold(1, n, n)  # (B, T / n, C, n)
+    assert torch.equal(y, windows.transpose(2, 3).flatten(2))
+    pull = randn(*y.shape, seed=2)
+    y.backward(pull)
+    assert torch.equal(x.grad, pull.view(shape))
+
+
+def test_flatten_consecutive_by_hand():
+    x = torch.arange(8).view(1, 4, 2)
+    assert FlattenConsecutive(2)(x).tolist() == [[[0, 1, 2, 3], [4, 5, 6, 7]]]
+    turned = x.transpose(1, 2).contiguous().transpose(1, 2)
+    assert torch.equal(FlattenConsecutive(2)(turned), FlattenConsecutive(2)(x))
+
+
+@pytest.mark.parametrize("shape, n, left", [
+    ((5, 2, 3), 2, (5, 6)), ((5, 8, 3), 8, (5, 24)), ((5, 1, 3), 1, (5, 3)),
+    ((1, 2, 3), 2, (1, 6)), ((1, 4, 3), 2, (1, 2, 6))])
+def test_one_position_left_loses_its_axis(shape, n, left):
+    x = randn(*shape)
+    y = FlattenConsecutive(n)(x)
+    assert y.shape == left and torch.equal(y.flatten(), x.flatten())
+
+
 # Whole nets -------------------------------------------------------------
 
 
@@ -263,7 +296,19 @@ def test_an_id_outside_the_table(id_):
         Embedding(6, 3, generator=gen())(torch.tensor([id_]))
 
 
+@pytest.mark.parametrize("shape, n", [
+    ((2, 7, 3), 2), ((2, 8, 3), 3), ((2, 3, 1), 4), ((8, 3), 2),
+    ((2, 2, 4, 3), 2)])
+def test_positions_must_come_in_groups(shape, n):
+    with pytest.raises(ValueError) as error:
+        FlattenConsecutive(n)(torch.zeros(shape))
+    assert str(error.value) == (f"x of shape {shape}: must be (B, T, C), "
+                                f"with T a multiple of n = {n}")
+
+
 def test_arguments_are_named():
+    with pytest.raises(ValueError, match="n = 0: must be at least 1"):
+        FlattenConsecutive(0)
     with pytest.raises(ValueError, match="fan_in = 0, fan_out = 4"):
         Linear(0, 4, generator=gen())
     with pytest.raises(ValueError, match="momentum = 1.5"):
