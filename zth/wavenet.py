@@ -22,7 +22,8 @@ def tree(vocab_size, block_size, n_embd, n_hidden, *, generator):
     if block_size < 2 or block_size & (block_size - 1):
         raise ValueError(f"block_size = {block_size}: must be a power of two, "
                          "at least 2")
-    layers, fan_in = [Embedding(vocab_size, n_embd, generator=generator)], n_embd
+    fan_in = n_embd
+    layers = [Embedding(vocab_size, n_embd, generator=generator)]
     for _ in range(block_size.bit_length() - 1):
         layers += [FlattenConsecutive(2),
                    Linear(2 * fan_in, n_hidden, bias=False,
@@ -48,8 +49,8 @@ class Dilated(Layer):
     def __call__(self, x):
         d = self.dilation
         if x.ndim != 3 or x.shape[1] <= d:
-            raise ValueError(f"x of shape {tuple(x.shape)}: must be (B, T, C), "
-                             f"with T more than the dilation, {d}")
+            raise ValueError(f"x of shape {tuple(x.shape)}: must be (B, T, C),"
+                             f" with T more than the dilation, {d}")
         return torch.cat([x[:, :-d], x[:, d:]], -1)
 
 
