@@ -525,7 +525,7 @@ def convolution(everywhere):
                 f"{sizes[1]} channels; ids of shape {shape}")
         before = copy.deepcopy(model.buffers())
         with torch.no_grad():
-            value = check.call(everywhere, model, idx.clone(), case=case)
+            value = called(check, everywhere, model, idx.clone(), case)
             want = window_by_window(model.eval(), idx, block_size)
             got = read_logits(check, value, want, block_size, case)
             check.expect("logits", got, want, CONVOLUTION_MISTAKES,
@@ -535,6 +535,21 @@ def convolution(everywhere):
                        "evaluation mode, leave it there", input=case)
         check.cases += 1
     check.passed()
+
+
+def called(check, everywhere, model, idx, case):
+    """What the answer returns; an error over axes says what torch wants."""
+    try:
+        return check.call(everywhere, model, idx, case=case)
+    except Wrong as wrong:
+        if not any(words in str(wrong) for words in (
+                "channels, but got", "running_mean should contain")):
+            raise
+        raise Wrong(
+            f"{wrong}\n  likely    conv1d and batch_norm want the channels in "
+            "the middle, (N, C, L):\n            transpose(1, 2) what the "
+            "embedding gives; the weight is (H, C, 2)"
+        ) from wrong.__cause__
 
 
 def read_logits(check, value, want, block_size, case):
