@@ -1,8 +1,8 @@
 """Attention head by head against all heads at once: CPU time on one thread.
 
-Forward and backward of one attention layer without biases: `list` has a list of heads,
-`once` all heads on an axis of their own, written out, and `kernel` the same
-through torch's own attention.
+Forward and backward of one attention layer without biases: `list` has a list
+of heads, `once` all heads on an axis of their own, written out, and `kernel`
+the same through torch's own attention.
 """
 
 import math
