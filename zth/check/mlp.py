@@ -313,8 +313,8 @@ REPORT_MISTAKES = [bits_reported, perplexity_reported, turned_reported,
                    rows_reported, squeezed_reported]
 
 
-def reported(check, model, splits, block_size, val_loss, inputs, case):
-    """`Wrong` unless val_loss is the mean of the validation losses."""
+def reported(check, models, splits, block_size, val_loss, inputs, case):
+    """`Wrong` unless val_loss is the mean of the models' validation losses."""
     want, got = inputs[0].mean(), tensor(val_loss)
     if got.numel() == 1 and not abs(got.item() - want.item()) <= ROUNDED:
         for name, why in (
@@ -322,8 +322,9 @@ def reported(check, model, splits, block_size, val_loss, inputs, case):
              "has learned from: report the validation names"),
             ("test", "this is the loss on the test names: they take no part "
              "until all is chosen")):
-            other = losses_on(check, model, getattr(splits, name), block_size)
-            if abs(got.item() - other.mean().item()) < 1e-3:
+            other = [losses_on(check, model, getattr(splits, name),
+                               block_size).mean().item() for model in models]
+            if abs(got.item() - sum(other) / len(other)) < 1e-3:
                 check.fail(why, input=case, got=f"val_loss {show(got)}",
                            expected=f"val_loss {want:.4f}")
         near = ("higher than the model's own: is a penalty on the weights "
@@ -438,7 +439,7 @@ def tuning(model, block_size, val_loss):
     steady(check, model, idx, case)
     losses = split_losses(p, targets)
     infinite(check, losses, case)
-    reported(check, model, splits, block_size, val_loss,
+    reported(check, [model], splits, block_size, val_loss,
              (losses, idx, targets, p), case)
     loss, bar = losses.mean().item(), to_beat(data.source())
     lines = dict(input=case, got=f"{loss:.4f}",

@@ -1,4 +1,7 @@
-"""The checkers of lecture 6. A mistake's docstring is what the reader reads."""
+"""The checkers of lecture 6. A mistake's docstring is what the reader reads.
+
+Contexts and targets are ids, '.' = 0, a = 1, ..., z = 26.
+"""
 
 import copy
 import math
@@ -6,13 +9,16 @@ import math
 import torch
 import torch.nn.functional as F
 
+from zth import data
 from zth.check import Wrong, message, show
+from zth.check.bigrams import infinite, split_losses
+from zth.check.mlp import reported, steady, to_beat, trained_on_more, why_short
 from zth.check.tensors import TensorCheck as Check
-from zth.check.tensors import tensor
+from zth.check.tensors import predict, tensor
 from zth.layers import BatchNorm1d, Linear
 from zth.wavenet import tree
 
-__all__ = ["Wrong", "axes", "convolution"]
+__all__ = ["Wrong", "axes", "convolution", "challenge"]
 
 # L6-S4 --------------------------------------------------------------------
 
@@ -571,3 +577,93 @@ def read_logits(check, value, want, block_size, case):
     }
     check.fail(whys.get(tuple(got.shape)), input=case,
                expected=f"shape {tuple(want.shape)}", got=show(got))
+
+
+# L6-S1 --------------------------------------------------------------------
+
+SEEDS = 3  # fewer say nothing about the spread
+
+
+def tree_loss(source):
+    """The validation loss to beat: the lecture's last, on its own names."""
+    return 1.9937 if source.is_lecture else to_beat(source) - 0.04
+
+
+def challenge(models, block_size, val_loss):
+    """Check nets that beat the lecture's tree, exercise L6-S1.
+
+    models: at least three, of one recipe and different seeds, each a function
+    or module idx (N, block_size) int64 -> logits or probabilities, (N, 27) or
+    (N, block_size, 27), whose last position counts, fitted on train.
+    val_loss is the mean of their validation losses, in nats a character.
+    """
+    check = Check("challenge")
+    if isinstance(block_size, bool) or block_size not in range(1, 101):
+        raise Wrong(f"challenge: block_size = {block_size!r}: must be 1 to "
+                    "100")
+    if not isinstance(models, (list, tuple)):
+        raise Wrong("challenge: models must be a list, one model for each "
+                    f"seed; it is {show(models)}")
+    if not models and val_loss is None:
+        raise Wrong("challenge: not written yet (models is empty)")
+    if len(models) < SEEDS:
+        raise Wrong(f"challenge: {len(models)} model(s): train the recipe "
+                    f"with at least {SEEDS} seeds, or its gain cannot be told "
+                    "from luck")
+    block_size = int(block_size)
+    splits = data.split(data.load_names())
+    idx, targets = data.windows(splits.val, block_size)
+    case = (f"the {len(targets)} targets of the validation split, "
+            f"{block_size} characters of context")
+    rows = []
+    for model in models:
+        rows.append(predict(check, model, idx))
+        steady(check, model, idx, case)
+    for i in range(1, len(rows)):
+        for j in range(i):
+            if torch.equal(rows[i], rows[j]):
+                check.fail("two of the models are the same: was one seed used "
+                           "twice, or one net put into the list twice?",
+                           input=case, expected="a model for each seed",
+                           got=f"equal predictions of models {j} and {i}")
+    losses = [split_losses(p, targets) for p in rows]
+    for loss in losses:
+        infinite(check, loss, case)
+    means = [loss.mean().item() for loss in losses]
+    mean, spread = sum(means) / len(means), max(means) - min(means)
+    if val_loss is None:
+        raise Wrong("challenge: not written yet (val_loss is None)")
+    the_best(check, val_loss, means, case)
+    reported(check, models, splits, block_size, val_loss, (
+        torch.cat(losses), idx.repeat(len(rows), 1),
+        targets.repeat(len(rows)), torch.cat(rows)), case)
+    bar = tree_loss(data.source())
+    lines = dict(input=case, got=f"{mean:.4f}, {spread:.4f} from the lowest "
+                 "to the highest seed",
+                 expected=f"a mean validation loss below {bar:.4f}")
+    if mean >= bar:
+        worst = means.index(max(means))
+        check.fail(why_short(check, models[worst], splits, block_size, idx,
+                             rows[worst], means[worst]), **lines)
+    for model, loss in zip(models, means):
+        trained_on_more(check, model, splits, block_size, dict(
+            input=case, got=f"{loss:.4f}", expected=""))
+    sure = ("" if mean + spread / 2 < bar else
+            "; the seeds differ by more than your lead")
+    check.passed(f"validation loss {mean:.4f}, mean of {len(means)} seeds "
+                 f"within {spread:.4f}; the lecture's: {bar:.4f}{sure}")
+
+
+def the_best(check, val_loss, means, case):
+    """`Wrong` for the best seed's loss, or another one's, as the mean."""
+    got = tensor(val_loss)
+    if got.numel() != 1 or got.item() == round(got.item(), 2):
+        return  # `reported` has the word; two decimals may be the mean's
+    mean = sum(means) / len(means)
+    for name, loss in (("lowest", min(means)), ("highest", max(means)),
+                       ("last seed's", means[-1])):
+        if abs(got.item() - loss) < 1e-5 < abs(got.item() - mean) / 5:
+            check.fail(f"this is the {name} of the validation losses: the "
+                       "best of several seeds is luck, report their mean",
+                       input=case, expected=f"val_loss {mean:.4f}",
+                       got=f"val_loss {show(got)}")
