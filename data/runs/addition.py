@@ -1,0 +1,79 @@
+"""A GPT that adds: accuracy with and without reversal and mask."""
+
+import itertools
+import time
+
+import torch
+
+from zth.addition import (PROMPT, add, digits, held_out, longest_chain,
+                          problems, rows, supervised)
+from zth.gpt import GPT, GPTConfig
+from zth.train import cosine, decay_groups, train
+
+# mask: the first supervised position is that of "=" (right), the first of all
+# (none), or the one after "=" (late)
+CASES = [{"reverse": True, "mask": "right", "steps": 3, "dtype": "float64",
+          "seed": 1}]
+CASES += [
+    {"reverse": reverse, "mask": mask, "steps": steps, "dtype": "float32",
+     "seed": seed}
+    for steps, mask, reverse, seed in itertools.product(
+        [4800, 1200], ["right", "none", "late"], [True, False], [1, 2, 3])
+    if mask != "late" or reverse and steps == 1200
+]
+VOLATILE = {"cpu_seconds"}
+WORKERS = 12
+FIRST = {"right": PROMPT - 1, "none": 0, "late": PROMPT}
+BATCH, PEAK, EVERY = 256, 3e-3, 50
+
+
+def held_out_sums():
+    """All held-out a, b below 1000, in an order without a rule."""
+    a, b = torch.cartesian_prod(*[torch.arange(1000)] * 2).unbind(1)
+    a, b = a[held_out(a, b)], b[held_out(a, b)]
+    order = torch.randperm(len(a), generator=torch.Generator().manual_seed(7))
+    return a[order], b[order]
+
+
+def measure(reverse, mask, steps, dtype, seed):
+    generator = torch.Generator().manual_seed(seed)
+    model = GPT(GPTConfig(vocab_size=12, block_size=11, n_layer=1, n_head=4,
+                          n_embd=64), generator=generator)
+    model = model.to(getattr(torch, dtype))
+
+    def batch():
+        idx = rows(*problems(BATCH, generator=generator), reverse=reverse)
+        return supervised(idx, first=FIRST[mask])
+
+    a, b = held_out_sums()
+    size = torch.maximum(a, b)
+    length = 1 + (size > 9) + (size > 99)
+    chain = longest_chain(a, b)
+
+    def right(chosen, limit):
+        """The share of right answers among the first chosen problems."""
+        x, y = a[chosen][:limit], b[chosen][:limit]
+        found = add(model, x, y, reverse=reverse)
+        return (found == x + y).double().mean().item()
+
+    adam = torch.optim.AdamW(decay_groups(model.parameters(), 0.1),
+                             betas=(0.9, 0.99))
+    curve, loss, start = [], [], time.process_time()
+    for step in train(model, batch, adam, steps=steps,
+                      lr=cosine(PEAK, steps, warmup=100 if steps > 100 else
+                                0)):
+        loss.append(step.loss)
+        if step.number % EVERY == 0:
+            curve.append([step.number, right(length == 3, 1000)])
+    cpu_seconds = time.process_time() - start
+    x, y = a[length == 3][:10_000], b[length == 3][:10_000]
+    same = digits(add(model, x, y, reverse=reverse), 4) == digits(x + y, 4)
+    return {
+        "loss": torch.stack(loss[-EVERY:]).mean().item(),
+        "curve": curve,
+        "digits": [right(length == n, 10_000) for n in (1, 2, 3)],
+        "chain": [right((chain == n) & (length == 3), 2000)
+                  for n in range(4)],
+        "place": same.double().mean(0).tolist(),  # units first
+        "cpu_seconds": cpu_seconds,
+    }
