@@ -75,8 +75,8 @@ class Adder:
         return torch.nn.functional.one_hot(row[:, 1:idx.shape[1] + 1], 12)
 
 
-@pytest.mark.parametrize("trained, read", itertools.product(
-    [True, False], repeat=2))
+@pytest.mark.parametrize("trained, read", list(itertools.product(
+    [True, False], repeat=2)))
 def test_add_reads_what_the_model_writes(trained, read):
     a, b = ALL[::997].unbind(1)
     found = addition.add(Adder(trained), a, b, reverse=read)
@@ -112,6 +112,7 @@ def test_longest_chain():
     assert addition.longest_chain(a, b).tolist() == [
         *map(by_hand, a.tolist(), b.tolist())]
     for a, b, want in ((999, 1, 3), (555, 555, 1), (123, 456, 0), (4, 5, 0),
-                       (95, 5, 2), (945, 955, 1), (195, 705, 2)):
+                       (95, 5, 2), (945, 955, 2), (965, 955, 1),
+                       (195, 705, 2)):
         assert addition.longest_chain(
             torch.tensor([a]), torch.tensor([b])).item() == want
