@@ -1,18 +1,19 @@
 """A GPT on tiny Shakespeare on one CPU thread: one feature after another.
 
-Every model learns from the first 95 % of the training text and takes about
-as many CPU seconds as nanoGPT's CPU recipe, but for `large`, which takes
-twice as many. `val` is the loss on every character of the last tenth of the
-text but its first, in consecutive blocks; `train` the same of the training
-text's last tenth. Where a row has `mixed`, the model is mixed with a
-Kneser-Ney n-gram; the weight is chosen on the last 5 % of the training text,
-which only the n-gram that is used in the end has counted.
+Every model learns from the last 95 % of the training text and takes about as
+many CPU seconds as nanoGPT's CPU recipe, but for `large`, which takes twice
+as many. `val` is the loss on every character of the last tenth of the text
+but its first, in consecutive blocks; `train` the same of as many characters
+at the end of the training text. Where a row has `mixed`, the model is mixed
+with a Kneser-Ney n-gram; the weight is chosen on the first 5 % of the
+training text, which only the n-gram that is used in the end has counted.
 """
 
 import time
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 
 from zth.data import CharVocab, load_text
 from zth.gpt import GPT, MLP, Block, GPTConfig
@@ -131,14 +132,14 @@ def of_targets(net, ids, block_size):
     return p[targets != -1]
 
 
-def counted(part, before, ids, vocab_size, n=7):
+def counted(part, ids, vocab_size, n=7):
     """Kneser-Ney's probability of each of the ids but the first.
 
-    `part` is counted; `before` are the ids that stand before `ids`.
+    `part` is counted. Before `ids` stand zeros, newlines.
     """
     model = KneserNey(n, vocab_size=vocab_size)
     model.fit(part.unfold(0, n - 1, 1)[:-1], part[n - 1:])
-    near = torch.cat([before[2 - n:], ids])  # n - 1 ids before each target
+    near = F.pad(ids, (n - 2, 0))  # n - 1 ids before each target
     return torch.cat([
         model.probs(idx).gather(1, targets[:, None])[:, 0] for idx, targets
         in zip(near.unfold(0, n - 1, 1)[:-1].split(20_000),
@@ -153,13 +154,12 @@ def mixed(net, part, held, val, vocab_size, block_size):
     """The mixture with an n-gram: its weight, and its losses."""
     clock = time.process_time()
     a = of_targets(net, held, block_size)
-    b = counted(part, part, held, vocab_size)
+    b = counted(part, held, vocab_size)
     weights = torch.linspace(0, 1, 101, dtype=torch.float64).tolist()
     curve = [nll(w * a + (1 - w) * b) for w in weights]
     weight = weights[min(range(101), key=curve.__getitem__)]
-    part = torch.cat([part, held])
     a = of_targets(net, val, block_size)
-    b = counted(part, part, val, vocab_size)
+    b = counted(torch.cat([held, part]), val, vocab_size)
     found = {"weight": weight, "counted": nll(b),
              "mixed": nll(weight * a + (1 - weight) * b),
              "held_curve": curve[::5],
@@ -172,8 +172,8 @@ def measure(model, seed):
     text = load_text(DATA)
     vocab = CharVocab(sorted(set(text)))
     training, val_part = split_text(vocab.encode(text))
-    n = int(0.95 * len(training))
-    part, held = training[:n], training[n:]
+    n = int(0.05 * len(training))
+    held, part = training[:n], training[n:]
     val = blocks(val_part, how["block_size"])
     seen = blocks(part[-len(val_part):], how["block_size"])
     torch.manual_seed(seed)  # of dropout
