@@ -10,6 +10,7 @@ chosen on the first 5 % of the training text, which only the n-gram that is
 used in the end has counted.
 """
 
+import os
 import time
 
 import torch
@@ -60,7 +61,7 @@ CASES = [{"model": "quick", "seed": 1}] + [
     {"model": model, "seed": seed} for model in list(MODELS)[1:]
     for seed in (1, 2, 3)]
 VOLATILE = {"seconds", "curve", "mix_seconds"}
-DATA, WORKERS = "tinyshakespeare.txt", 12
+DATA, WORKERS = "tinyshakespeare.txt", min(12, os.cpu_count())
 
 
 class Positions(nn.Module):
