@@ -1,6 +1,7 @@
 """A GPT that adds: accuracy with and without reversal and mask."""
 
 import itertools
+import os
 import time
 
 import torch
@@ -22,7 +23,7 @@ CASES += [
     if mask != "late" or reverse and steps == 1200
 ]
 VOLATILE = {"cpu_seconds"}
-WORKERS = 12
+WORKERS = min(12, os.cpu_count())
 FIRST = {"right": PROMPT - 1, "none": 0, "late": PROMPT}
 BATCH, PEAK, EVERY = 256, 3e-3, 50
 
