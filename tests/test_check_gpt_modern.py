@@ -1,4 +1,4 @@
-"""zth.check.gpt.modern; oracle: answers planted right and wrong."""
+"""zth.check.gpt, modern; oracle: answers planted right and wrong."""
 
 import pytest
 import torch
