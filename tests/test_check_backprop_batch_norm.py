@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from zth import manual
 from zth.check import backprop as check
-from zth.check import message
+from zth.check import backprop_batch_norm, message
 
 
 def starter(*args):
@@ -82,7 +82,7 @@ def all_three_as_rows(*args):
 
 @pytest.mark.parametrize("answer", [
     manual.batch_norm, as_in_the_lecture, stage_by_stage, in_loops, in_numpy,
-    check.by_autograd, all_three_as_rows,
+    backprop_batch_norm.by_autograd, all_three_as_rows,
     lambda *args: manual.batch_norm(*args)[0]])
 def test_accepts(capsys, answer):
     passes(capsys, check.batch_norm, answer)
@@ -221,8 +221,9 @@ def test_names(answer, why):
 
 def test_messages_differ():
     said = [message(mistake) for mistake in [
-        *check.BATCH_NORM_MISTAKES, check.gain_unsummed,
-        check.bias_and_gain_swapped]]
+        *backprop_batch_norm.BATCH_NORM_MISTAKES,
+        backprop_batch_norm.gain_unsummed,
+        backprop_batch_norm.bias_and_gain_swapped]]
     assert len(set(said)) == len(said) == 27
 
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from zth import manual
 from zth.check import backprop as check
 from zth.check import message
+from zth.check.backprop_cross_entropy import CROSS_ENTROPY_MISTAKES
 
 
 def starter(*args):
@@ -150,7 +151,7 @@ def test_names(answer, why):
 
 def test_messages_differ():
     said = [message(mistake) for mistake
-            in check.CROSS_ENTROPY_MISTAKES]
+            in CROSS_ENTROPY_MISTAKES]
     assert len(set(said)) == len(said) == 18
 
 

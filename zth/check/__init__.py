@@ -7,8 +7,8 @@ answer is named. It looks at values alone: those that the answer returned, and
 those at which it asked a function that it was given. A right answer prints
 one line; another raises `Wrong`.
 
-A lecture's checkers are one module of this package, and its pages import it
-under the name `check`. What stands here needs no torch.
+A lecture's checkers come from one module of this package, and its pages import
+it under the name `check`. What stands here needs no torch.
 """
 
 import textwrap
