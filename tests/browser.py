@@ -24,7 +24,6 @@ from tools import audit
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 RAW = re.compile(audit.RAW.pattern + r"|\\[()\[\]]")
 VIEW = 700_000  # bytes of a first view, uncompressed
-HEAVY = {"book/05-backprop/batch-norm.html": 820_000}  # 179 formulas
 COLOUR = {"runOnly": ["color-contrast"]}
 SHAPE = {"rules": {"color-contrast": {"enabled": False}}}
 PAPER = 717  # CSS pixels between the margins of a printed A4 page
@@ -513,23 +512,18 @@ def still(page):
 # Other ways to read ---------------------------------------------------------
 
 def weight(page):
-    """A first view of more than `VIEW` bytes, with its largest files.
-
-    The pages in `HEAVY` have a limit of their own.
-    """
+    """A first view of more than `VIEW` bytes, with its largest files."""
     sizes = {}
-    limit = next((most for name, most in HEAVY.items()
-                  if page.url.endswith(name)), VIEW)
     for request in page.requests():
         if answer := request.response():
             sizes[path_of(request.url)] = int(
                 answer.headers.get("content-length", 0))
-    if (total := sum(sizes.values())) > limit:
+    if (total := sum(sizes.values())) > VIEW:
         largest = sorted(sizes, key=sizes.get, reverse=True)
         listed = ", ".join(f"{name} {sizes[name] / 1000:,.0f}"
                            for name in largest[:12])
         yield (f"a first view loads {total / 1000:,.0f} kB, "
-               f"{limit / 1000:,.0f} at most: {listed}")
+               f"{VIEW / 1000:,.0f} at most: {listed}")
 
 
 def readable(page):
