@@ -120,7 +120,7 @@ def test_the_starter_is_not_written_yet(unwritten):
 # Wrong gradients ------------------------------------------------------------
 
 
-def wrong(*, dlogits=None, dz=None, dx=None, dC=None, forward=forward,
+def wrong(*, dlogits=None, da=None, dx=None, dC=None, forward=forward,
           end=lambda grads: grads):
     """An answer with one part spoiled."""
     def answer(params, xb, yb):
@@ -130,11 +130,11 @@ def wrong(*, dlogits=None, dz=None, dx=None, dC=None, forward=forward,
         dl = manual.cross_entropy(logits, yb)
         dl = dlogits(dl, logits, yb) if dlogits else dl
         dh, dW2, db2 = manual.linear(dl, h, W2)
-        dzs = dz(dh, h) if dz else manual.tanh(dh, h)
-        dxs, dgain, dbias = manual.batch_norm(dzs, x, gain)
+        das = da(dh, h) if da else manual.tanh(dh, h)
+        dxs, dgain, dbias = manual.batch_norm(das, x, gain)
         if dx:
             s = (x.var(0) + 1e-5) ** -0.5
-            dxs = dx(dzs, (x - x.mean(0)) * s, s, gain, n)
+            dxs = dx(das, (x - x.mean(0)) * s, s, gain, n)
         de, dW1, db1 = manual.linear(dxs, e, W1)
         de = de.view(*xb.shape, -1)
         dCs = dC(C, xb, de) if dC else manual.embedding(de, xb, len(C))
@@ -145,8 +145,8 @@ def wrong(*, dlogits=None, dz=None, dx=None, dC=None, forward=forward,
 
 
 def of_norm(mean=lambda n: n, var=lambda n: n - 1, gained=True):
-    def dx(dz, x_hat, s, gain, n):
-        out = dz - dz.sum(0) / mean(n) - x_hat * (dz * x_hat).sum(0) / var(n)
+    def dx(da, x_hat, s, gain, n):
+        out = da - da.sum(0) / mean(n) - x_hat * (da * x_hat).sum(0) / var(n)
         return (gain if gained else 1) * s * out
 
     return dx
@@ -183,10 +183,10 @@ def put(i, x):
     return lambda grads: [*grads[:i], x(grads), *grads[i + 1:]]
 
 
-def no_eps_back(dz, x_hat, s, gain, n):
+def no_eps_back(da, x_hat, s, gain, n):
     x_hat = x_hat / x_hat.std(0)
     s = 1 / (1 / s**2 - 1e-5).sqrt()
-    return of_norm()(dz, x_hat, s, gain, n)
+    return of_norm()(da, x_hat, s, gain, n)
 
 
 def by_backward(params, xb, yb):
@@ -227,8 +227,8 @@ SPOILED = {
     "The sign is turned": wrong(dlogits=lambda d, z, y: -d),
     "softmax runs over the examples": wrong(dlogits=lambda d, z, y: (
         z.softmax(0) - F.one_hot(y, 27)) / len(y)),
-    "tanh is missing on the way back": wrong(dz=lambda dh, h: dh),
-    "slope of tanh is 1 - h²": wrong(dz=lambda dh, h: (1 - h) * dh),
+    "tanh is missing on the way back": wrong(da=lambda dh, h: dh),
+    "slope of tanh is 1 - h²": wrong(da=lambda dh, h: (1 - h) * dh),
     "mean and variance as constants": wrong(
         dx=of_norm(lambda n: INF, lambda n: INF)),
     "term of the variance is missing": wrong(dx=of_norm(var=lambda n: INF)),

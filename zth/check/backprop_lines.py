@@ -263,10 +263,10 @@ MISTAKES = {
             lambda t, d: (t.hprebn * d.hpreact).sum(0, True),
     },
     "bnbias": {
-        "this is the mean over the examples: the shift was added to each of "
+        "this is the mean over the examples: the bias was added to each of "
         "the n rows, so their gradients are summed":
             lambda t, d: d.hpreact.mean(0, True),
-        "the gain does not multiply the shift": lambda t, d: (
+        "the gain does not multiply the bias": lambda t, d: (
             t.bngain * d.hpreact.sum(0, True)),
     },
     "bnraw": {

@@ -49,11 +49,11 @@ def gradients_of(params, xb, yb):
     return loss.detach(), dict(zip(PARAMS, torch.autograd.grad(loss, leaves)))
 
 
-def net_by_hand(params, xb, yb, *, dlogits=None, dz=None, dx=None, dC=None,
+def net_by_hand(params, xb, yb, *, dlogits=None, da=None, dx=None, dC=None,
                 **instead):
     """{name: gradient}, with a part done differently.
 
-    Each of dlogits, dz, dx, dC is a function of the values so far; `instead`
+    Each of dlogits, da, dx, dC is a function of the values so far; `instead`
     gives a parameter's own gradient as such a function.
     """
     C, W1, b1, W2, b2, gain, bias = params
@@ -63,25 +63,25 @@ def net_by_hand(params, xb, yb, *, dlogits=None, dz=None, dx=None, dC=None,
     centred = x - x.mean(0)
     s = (centred.square().sum(0) / (n - 1) + EPS) ** -0.5
     x_hat = centred * s
-    z = gain * x_hat + bias
-    h = z.tanh()
+    a = gain * x_hat + bias
+    h = a.tanh()
     logits = h @ W2 + b2
-    a = SimpleNamespace(**locals())
-    a.onehot = F.one_hot(yb, W2.shape[1])
-    a.probs = logits.softmax(1)
-    a.dlogits = dlogits(a) if dlogits else (a.probs - a.onehot) / n
-    a.dh = a.dlogits @ W2.T
-    a.dz = dz(a) if dz else a.dh * (1 - h * h)
-    a.dgain, a.dbias = (a.dz * x_hat).sum(0), a.dz.sum(0)
-    a.dx = dx(a) if dx else gain * s * (
-        a.dz - a.dbias / n - x_hat * a.dgain / (n - 1))
-    a.de = (a.dx @ W1.T).view(*xb.shape, -1)
-    dC = dC(a) if dC else torch.zeros_like(C).index_add(
-        0, xb.flatten(), a.de.flatten(0, 1))
+    t = SimpleNamespace(**locals())
+    t.onehot = F.one_hot(yb, W2.shape[1])
+    t.probs = logits.softmax(1)
+    t.dlogits = dlogits(t) if dlogits else (t.probs - t.onehot) / n
+    t.dh = t.dlogits @ W2.T
+    t.da = da(t) if da else t.dh * (1 - h * h)
+    t.dgain, t.dbias = (t.da * x_hat).sum(0), t.da.sum(0)
+    t.dx = dx(t) if dx else gain * s * (
+        t.da - t.dbias / n - x_hat * t.dgain / (n - 1))
+    t.de = (t.dx @ W1.T).view(*xb.shape, -1)
+    dC = dC(t) if dC else torch.zeros_like(C).index_add(
+        0, xb.flatten(), t.de.flatten(0, 1))
     found = dict(zip(PARAMS, (
-        dC, e.T @ a.dx, a.dx.sum(0), h.T @ a.dlogits, a.dlogits.sum(0),
-        a.dgain, a.dbias)))
-    return found | {name: f(a) for name, f in instead.items()}
+        dC, e.T @ t.dx, t.dx.sum(0), h.T @ t.dlogits, t.dlogits.sum(0),
+        t.dgain, t.dbias)))
+    return found | {name: f(t) for name, f in instead.items()}
 
 
 def summed_loss(got, params, xb, yb):
@@ -144,26 +144,26 @@ def gradient_zero(got, name, *batch):
 def not_a_mean(got, name, *batch):
     """All gradients are n times too large: the loss is a mean, so dlogits is
     (probs - onehot) / n."""
-    yield net_by_hand(*batch, dlogits=lambda a: a.probs - a.onehot)[name]
+    yield net_by_hand(*batch, dlogits=lambda t: t.probs - t.onehot)[name]
 
 
 def target_not_taken_off(got, name, *batch):
     """dlogits is probs / n here: take 1 off at each row's target first."""
-    yield net_by_hand(*batch, dlogits=lambda a: a.probs / a.n)[name]
+    yield net_by_hand(*batch, dlogits=lambda t: t.probs / t.n)[name]
 
 
 def turned(got, name, *batch):
     """The sign is turned: dlogits is (probs - onehot) / n, and the update
     subtracts."""
-    yield net_by_hand(*batch, dlogits=lambda a: (a.onehot - a.probs) / a.n)[
+    yield net_by_hand(*batch, dlogits=lambda t: (t.onehot - t.probs) / t.n)[
         name]
 
 
 def softmax_of_columns(got, name, *batch):
     """Your softmax runs over the examples: probabilities of one example sum to
     1, so take it along axis 1."""
-    yield net_by_hand(*batch, dlogits=lambda a: (
-        a.logits.softmax(0) - a.onehot) / a.n)[name]
+    yield net_by_hand(*batch, dlogits=lambda t: (
+        t.logits.softmax(0) - t.onehot) / t.n)[name]
 
 
 def another_parameters(got, name, *batch):
@@ -177,123 +177,123 @@ def another_parameters(got, name, *batch):
 def of_sums_not_of_tanh(got, name, *batch):
     """W2 multiplies h, which is behind the tanh: its gradient is
     h.T @ dlogits."""
-    for of in ("z", "x_hat", "x"):
-        yield net_by_hand(*batch, W2=lambda a: getattr(a, of).T @ a.dlogits)[
+    for of in ("a", "x_hat", "x"):
+        yield net_by_hand(*batch, W2=lambda t: getattr(t, of).T @ t.dlogits)[
             name]
 
 
 def tanh_skipped(got, name, *batch):
     """The tanh is missing on the way back: its slope is 1 - h², entry by
     entry."""
-    yield net_by_hand(*batch, dz=lambda a: a.dh)[name]
+    yield net_by_hand(*batch, da=lambda t: t.dh)[name]
 
 
 def tanh_of_another_slope(got, name, *batch):
     """The slope of tanh is 1 - h², with h behind the tanh: yours is another
     one."""
-    for slope in (lambda a: 1 - a.h, lambda a: 1 - a.z**2, lambda a: (
-            1 - a.h.tanh() ** 2), lambda a: a.h * (1 - a.h)):
-        yield net_by_hand(*batch, dz=lambda a: a.dh * slope(a))[name]
+    for slope in (lambda t: 1 - t.h, lambda t: 1 - t.a**2, lambda t: (
+            1 - t.h.tanh() ** 2), lambda t: t.h * (1 - t.h)):
+        yield net_by_hand(*batch, da=lambda t: t.dh * slope(t))[name]
 
 
 def gain_of_sums(got, name, *batch):
-    """The gain multiplies x_hat, so its gradient is the sum of dz x_hat over
+    """The gain multiplies x_hat, so its gradient is the sum of da x_hat over
     the batch: you took another factor, or none, which is the bias's."""
-    for factor in (lambda a: a.x, lambda a: a.z, lambda a: 1, lambda a: a.h,
-                   lambda a: a.centred):
-        yield net_by_hand(*batch, gain=lambda a: (a.dz * factor(a)).sum(0))[
+    for factor in (lambda t: t.x, lambda t: t.a, lambda t: 1, lambda t: t.h,
+                   lambda t: t.centred):
+        yield net_by_hand(*batch, gain=lambda t: (t.da * factor(t)).sum(0))[
             name]
 
 
 def statistics_constant(got, name, *batch):
     """You treat mean and variance as constants. They move with every example:
     their two terms are missing in dx."""
-    yield net_by_hand(*batch, dx=lambda a: a.gain * a.s * a.dz)[name]
+    yield net_by_hand(*batch, dx=lambda t: t.gain * t.s * t.da)[name]
 
 
 def variance_constant(got, name, *batch):
     """In dx the term of the variance is missing, x_hat dgain / (n - 1)."""
-    yield net_by_hand(*batch, dx=lambda a: a.gain * a.s * (
-        a.dz - a.dbias / a.n))[name]
+    yield net_by_hand(*batch, dx=lambda t: t.gain * t.s * (
+        t.da - t.dbias / t.n))[name]
 
 
 def mean_constant(got, name, *batch):
     """In dx the term of the mean is missing, dbias / n."""
-    yield net_by_hand(*batch, dx=lambda a: a.gain * a.s * (
-        a.dz - a.x_hat * a.dgain / (a.n - 1)))[name]
+    yield net_by_hand(*batch, dx=lambda t: t.gain * t.s * (
+        t.da - t.x_hat * t.dgain / (t.n - 1)))[name]
 
 
 def biased_backward(got, name, *batch):
     """The variances do not match: forward you divide by n - 1, and in dx the
     variance's term by n."""
-    yield net_by_hand(*batch, dx=lambda a: a.gain * a.s * (
-        a.dz - a.dbias / a.n - a.x_hat * a.dgain / a.n))[name]
+    yield net_by_hand(*batch, dx=lambda t: t.gain * t.s * (
+        t.da - t.dbias / t.n - t.x_hat * t.dgain / t.n))[name]
 
 
 def both_unbiased(got, name, *batch):
     """In dx you divide both terms by n - 1: the mean is over n."""
-    yield net_by_hand(*batch, dx=lambda a: a.gain * a.s * (
-        a.dz - (a.dbias + a.x_hat * a.dgain) / (a.n - 1)))[name]
+    yield net_by_hand(*batch, dx=lambda t: t.gain * t.s * (
+        t.da - (t.dbias + t.x_hat * t.dgain) / (t.n - 1)))[name]
 
 
 def gain_missing(got, name, *batch):
     """The gain is missing in dx: x_hat is multiplied by it."""
-    yield net_by_hand(*batch, dx=lambda a: a.s * (
-        a.dz - a.dbias / a.n - a.x_hat * a.dgain / (a.n - 1)))[name]
+    yield net_by_hand(*batch, dx=lambda t: t.s * (
+        t.da - t.dbias / t.n - t.x_hat * t.dgain / (t.n - 1)))[name]
 
 
 def eps_backward(got, name, *batch):
     """The epsilon is missing on the way back: use the same 1 / sqrt(var + eps)
     as forward."""
-    def dx(a):
-        s = a.x.var(0) ** -0.5
-        x_hat = a.centred * s
-        return a.gain * s * (a.dz - a.dbias / a.n - x_hat * (
-            a.dz * x_hat).sum(0) / (a.n - 1))
+    def dx(t):
+        s = t.x.var(0) ** -0.5
+        x_hat = t.centred * s
+        return t.gain * s * (t.da - t.dbias / t.n - x_hat * (
+            t.da * x_hat).sum(0) / (t.n - 1))
 
     yield net_by_hand(*batch, dx=dx)[name]
-    yield net_by_hand(*batch, dx=lambda a: a.gain * a.x.var(0) ** -0.5 * (
-        a.dz - a.dbias / a.n - a.x_hat * a.dgain / (a.n - 1)))[name]
+    yield net_by_hand(*batch, dx=lambda t: t.gain * t.x.var(0) ** -0.5 * (
+        t.da - t.dbias / t.n - t.x_hat * t.dgain / (t.n - 1)))[name]
 
 
 def one_bias_for_another(got, name, *batch):
     """b1's gradient is the sum of dx, in front of batch norm, and that is zero
     up to rounding: batch norm takes a constant off again. You summed what is
     behind it."""
-    yield net_by_hand(*batch, b1=lambda a: a.dbias)[name]
-    yield net_by_hand(*batch, b1=lambda a: a.dh.sum(0))[name]
+    yield net_by_hand(*batch, b1=lambda t: t.dbias)[name]
+    yield net_by_hand(*batch, b1=lambda t: t.dh.sum(0))[name]
 
 
 def assigned(got, name, *batch):
     """dC is assigned, not added up: a character that occurs twice in the batch
     keeps one of its gradients. Use index_add_."""
-    def dC(a, order):
-        found = torch.zeros_like(a.C)
-        pairs = list(zip(a.xb.flatten().tolist(), a.de.flatten(0, 1)))
+    def dC(t, order):
+        found = torch.zeros_like(t.C)
+        pairs = list(zip(t.xb.flatten().tolist(), t.de.flatten(0, 1)))
         for i, row in pairs[::order]:
             found[i] = row
         return found
 
-    yield net_by_hand(*batch, dC=lambda a: dC(a, 1))[name]
-    yield net_by_hand(*batch, dC=lambda a: dC(a, -1))[name]
+    yield net_by_hand(*batch, dC=lambda t: dC(t, 1))[name]
+    yield net_by_hand(*batch, dC=lambda t: dC(t, -1))[name]
 
 
 def one_position(got, name, *batch):
     """dC has the gradients of one position: each of the context's characters
     was looked up in C."""
-    for t in range(batch[1].shape[1]):
-        yield net_by_hand(*batch, dC=lambda a: torch.zeros_like(
-            a.C).index_add(0, a.xb[:, t], a.de[:, t]))[name]
+    for k in range(batch[1].shape[1]):
+        yield net_by_hand(*batch, dC=lambda t: torch.zeros_like(
+            t.C).index_add(0, t.xb[:, k], t.de[:, k]))[name]
 
 
 def positions_mixed(got, name, *batch):
     """The rows of de and the characters do not belong together: give de the
     shape (n, block_size, n_embd), example by example, as the flattening of
     C[xb] has it."""
-    yield net_by_hand(*batch, dC=lambda a: torch.zeros_like(a.C).index_add(
-        0, a.xb.T.flatten(), a.de.flatten(0, 1)))[name]
-    yield net_by_hand(*batch, dC=lambda a: torch.zeros_like(a.C).index_add(
-        0, a.xb.flip(1).flatten(), a.de.flatten(0, 1)))[name]
+    yield net_by_hand(*batch, dC=lambda t: torch.zeros_like(t.C).index_add(
+        0, t.xb.T.flatten(), t.de.flatten(0, 1)))[name]
+    yield net_by_hand(*batch, dC=lambda t: torch.zeros_like(t.C).index_add(
+        0, t.xb.flip(1).flatten(), t.de.flatten(0, 1)))[name]
 
 
 GRADIENT_MISTAKES = [
