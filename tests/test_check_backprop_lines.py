@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from answers import passes, refuses
 
 from zth.check import backprop as check
 from zth.check import backprop_lines as of_lines
@@ -91,20 +92,6 @@ def write(net, **instead):
     for name, code in {**LINES, **instead}.items():
         exec(code or "", net)
     return net
-
-
-def passes(capsys, checker, *answer, **more):
-    checker(*answer, **more)
-    out = capsys.readouterr().out
-    assert out.startswith("lines: right (") and out.count("\n") == 1
-    return out
-
-
-def refuses(checker, *answer, **more):
-    with pytest.raises(check.Wrong) as caught:
-        checker(*answer, **more)
-    assert all(len(line) <= 79 for line in str(caught.value).splitlines())
-    return " ".join(str(caught.value).split())
 
 
 # What is right ------------------------------------------------------------

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from answers import passes, refuses
 
 from zth import data, manual
 from zth.check import backprop as check
@@ -17,20 +18,6 @@ def starter(*args):
 
 def returns_nothing(*args):
     pass
-
-
-def passes(capsys, checker, *answer):
-    checker(*answer)
-    out = capsys.readouterr().out
-    assert out.startswith(f"{checker.__name__}: right (")
-    assert out.count("\n") == 1
-
-
-def refuses(checker, *answer):
-    """The message with which the checker refuses, as one line."""
-    with pytest.raises(check.Wrong) as caught:
-        checker(*answer)
-    return " ".join(str(caught.value).split())
 
 
 # Right ----------------------------------------------------------------------

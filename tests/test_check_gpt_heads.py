@@ -3,24 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from answers import passes, refuses
 from torch import nn
 
 from zth.check import gpt as check
 from zth.gpt import CausalSelfAttention, GPTConfig
-
-
-def passes(capsys, checker, *answer):
-    checker(*answer)
-    out = capsys.readouterr().out
-    assert out.startswith(f"{checker.__name__}: right (")
-    assert out.count("\n") == 1
-
-
-def refuses(checker, *answer):
-    """The message with which the checker refuses, as one line."""
-    with pytest.raises(check.Wrong) as caught:
-        checker(*answer)
-    return " ".join(str(caught.value).split())
 
 
 class Longhand(nn.Module):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from answers import passes, refuses
 
 from zth import modern, muon
 from zth.check import gpt as check
@@ -9,20 +10,6 @@ from zth.check import gpt as check
 
 def starter(*args):
     raise NotImplementedError
-
-
-def passes(capsys, checker, **answer):
-    checker(**answer)
-    out = capsys.readouterr().out
-    assert out.startswith("modern: right (") and out.count("\n") == 1
-    return out
-
-
-def refuses(checker, **answer):
-    """The message with which the checker refuses, as one line."""
-    with pytest.raises(check.Wrong) as caught:
-        checker(**answer)
-    return " ".join(str(caught.value).split())
 
 
 def mix(p, q, weight):

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from answers import passes, refuses
 
 from zth.check import micrograd as check
 
@@ -19,20 +20,6 @@ def starter(*args):
 
 def returns_nothing(*args):
     pass
-
-
-def passes(capsys, checker, *answer):
-    checker(*answer)
-    out = capsys.readouterr().out
-    assert out.startswith(f"{checker.__name__}: right (")
-    assert out.count("\n") == 1
-
-
-def refuses(checker, *answer):
-    """The message with which the checker refuses, as one line."""
-    with pytest.raises(check.Wrong) as caught:
-        checker(*answer)
-    return " ".join(str(caught.value).split())
 
 
 @pytest.mark.parametrize("unwritten", [starter, returns_nothing])

@@ -6,23 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from answers import passes, refuses
 
 from zth.check import micrograd as check
 from zth.check.micrograd import Plain
-
-
-def passes(capsys, checker, *answer):
-    checker(*answer)
-    out = capsys.readouterr().out
-    assert out.startswith(f"{checker.__name__}: right (")
-    assert out.count("\n") == 1
-
-
-def refuses(checker, *answer):
-    """The message with which the checker refuses, as one line."""
-    with pytest.raises(check.Wrong) as caught:
-        checker(*answer)
-    return " ".join(str(caught.value).split())
 
 
 class Jet:

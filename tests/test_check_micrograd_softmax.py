@@ -9,25 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from answers import passes, refuses
 
 from zth import engine
 from zth.check import micrograd as check
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def passes(capsys, checker, *answer):
-    checker(*answer)
-    out = capsys.readouterr().out
-    assert out.startswith(f"{checker.__name__}: right (")
-    assert out.count("\n") == 1
-
-
-def refuses(checker, *answer):
-    """The message with which the checker refuses, as one line."""
-    with pytest.raises(check.Wrong) as caught:
-        checker(*answer)
-    return " ".join(str(caught.value).split())
 
 
 # Engines: right ones, written differently ------------------------------------

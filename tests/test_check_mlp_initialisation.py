@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from answers import passes, refuses
 
 from zth.check import mlp as check
 
@@ -15,20 +16,6 @@ def starter(*args):
 
 def returns_nothing(*args):
     pass
-
-
-def passes(capsys, checker, *answer):
-    checker(*answer)
-    out = capsys.readouterr().out
-    assert out.startswith(f"{checker.__name__}: right (")
-    assert out.count("\n") == 1
-
-
-def refuses(checker, *answer):
-    """The message with which the checker refuses, as one line."""
-    with pytest.raises(check.Wrong) as caught:
-        checker(*answer)
-    return " ".join(str(caught.value).split())
 
 
 def start(*, C=1, W1=None, b1=0, W2=0.01, b2=0, dtype=torch.float32,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from answers import passes, refuses
 
 from zth import data
 from zth.check import mlp as check
@@ -18,20 +19,6 @@ TRAIN, VAL, TEST = data.split(data.load_names())
 
 def starter(idx):
     raise NotImplementedError
-
-
-def passes(capsys, checker, *answer):
-    checker(*answer)
-    out = capsys.readouterr().out
-    assert out.startswith(f"{checker.__name__}: right (")
-    assert out.count("\n") == 1
-
-
-def refuses(checker, *answer):
-    """The message with which the checker refuses, as one line."""
-    with pytest.raises(check.Wrong) as caught:
-        checker(*answer)
-    return " ".join(str(caught.value).split())
 
 
 @functools.cache

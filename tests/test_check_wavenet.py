@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from answers import passes, refuses
 
 from zth.check import wavenet as check
 from zth.layers import BatchNorm1d, Linear
@@ -17,20 +18,6 @@ def starter(*args):
 
 def returns_nothing(*args):
     pass
-
-
-def passes(capsys, checker, *answer):
-    checker(*answer)
-    out = capsys.readouterr().out
-    assert out.startswith(f"{checker.__name__}: right (")
-    assert out.count("\n") == 1
-
-
-def refuses(checker, *answer):
-    """The message with which the checker refuses, as one line."""
-    with pytest.raises(check.Wrong) as caught:
-        checker(*answer)
-    return " ".join(str(caught.value).split())
 
 
 @pytest.mark.parametrize("unwritten", [starter, returns_nothing])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from answers import passes, refuses
 
 from zth import data
 from zth.check import wavenet as check
@@ -46,19 +47,6 @@ def mean_loss(models, **where):
 MODELS = seeds()
 LOSS = mean_loss(MODELS)
 MEANS = [loss_of(model) for model in MODELS]
-
-
-def passes(capsys, checker, *answer):
-    checker(*answer)
-    out = capsys.readouterr().out
-    assert out.startswith("challenge: right (")
-    return out
-
-
-def refuses(checker, *answer):
-    with pytest.raises(check.Wrong) as caught:
-        checker(*answer)
-    return " ".join(str(caught.value).split())
 
 
 class Recurrent(torch.nn.Module):
