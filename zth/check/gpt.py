@@ -4,5 +4,6 @@ from zth.check import Wrong
 from zth.check.gpt_addition import addition
 from zth.check.gpt_heads import heads
 from zth.check.gpt_modern import modern
+from zth.check.gpt_pretraining import pretraining
 
-__all__ = ["Wrong", "addition", "heads", "modern"]
+__all__ = ["Wrong", "addition", "heads", "modern", "pretraining"]
