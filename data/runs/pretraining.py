@@ -2,12 +2,13 @@
 
 One model (`one layer` of the record `modern`) and one text to choose on, the
 first 5 % of tiny Shakespeare's training text. A finetuned arm starts from the
-weights after PRE steps on the classics, of which every paragraph that shares
+weights after its steps on the classics, of which every paragraph that shares
 30 characters with tiny Shakespeare is cut out; a scratch arm starts anew.
-A curve's points are [step, loss held out, validation loss], eight of them.
+A curve's points are [step, loss held out, validation loss], six of them.
 `pretraining` holds [step, train, held out], both of the classics: every
 hundredth 1000 characters are held out, and those after them stand for what is
-learnt. `zero_shot` are the two losses before any finetuning.
+learnt. `zero_shot` are the two losses before any finetuning. An arm's name
+tells its steps on the classics and on tiny Shakespeare, and the latter's rate.
 """
 
 import copy
@@ -23,7 +24,8 @@ from zth.muon import Muon, muon_groups
 from zth.text import blocks, random_blocks, split_text
 from zth.train import cosine, evaluate, train
 
-PRE, FINE, RATE, BLOCK, BATCH = 1440, 480, 4e-3, 64, 32
+SHORT, LONG = (240, 120), (1440, 480)  # steps on the two texts
+RATE, BLOCK, BATCH = 4e-3, 64, 32
 CASES = [{"start": "quick", "seed": 1}] + [
     {"start": start, "seed": seed} for seed in (1, 2, 3)
     for start in ("classics", "scratch")]
@@ -39,14 +41,14 @@ def new(vocab_size, seed, n_embd=128, buckets=16381):
 
 
 def fit(net, ids, texts, steps, rate, seed):
-    """Train the net; its losses on both texts at eight steps, and seconds."""
+    """Train the net; its losses on both texts at six steps, and seconds."""
     g = torch.Generator().manual_seed(100 + seed)
     optimizer = Muon(muon_groups(net, 0.1), betas=(0.9, 0.95), fused=True)
     batch = random_blocks(ids, BLOCK, BATCH, generator=g)
     curve, spent, clock = [], 0.0, time.process_time()
     for step in train(net, batch, optimizer, steps=steps, clip=1.0,
                       lr=cosine(rate, steps, warmup=min(50, steps // 4))):
-        if step.number % (steps // 8) == 0:
+        if step.number % (steps // 6) == 0:
             spent += time.process_time() - clock
             curve.append([step.number, *losses(net, texts)])
             print(len(ids), rate, *curve[-1], round(spent, 1), flush=True)
@@ -77,29 +79,32 @@ def measure(start, seed):
     training, val = split_text(vocab.encode(text))
     n = int(0.05 * len(training))
     held, part = training[:n], training[n:]
-    pre, fine = (16, 8) if quick else (PRE, FINE)
-    found, arms, seconds = {}, {}, {}
+    found = {"arms": {}, "seconds": {}}
+
+    def arm(net, before, steps, divisor=1):
+        name = f"{before} + {steps}, rate / {divisor}"
+        found["arms"][name], found["seconds"][name] = fit(
+            copy.deepcopy(net), part, texts, steps, RATE / divisor, seed)
+
+    texts = (held[:3000], val[:3000]) if quick else (held, val)
+    if start == "scratch":
+        for steps in (*(n for budget in (SHORT, LONG)
+                        for n in (budget[1], sum(budget))), 2 * LONG[1]):
+            arm(new(len(vocab), seed), 0, steps)
+        return found
     if quick:  # it needs no classics, and repeats on any machine
-        net = new(len(vocab), seed, n_embd=32, buckets=1021).double()
-        first, texts = part[:n], (held[:3000], val[:3000])
+        first = part[:n]
         learnt, near, apart = first[:-4000], first[-4000:-2000], first[-2000:]
     else:
-        net, texts = new(len(vocab), seed), (held, val)
-    if start == "scratch":
-        for steps in (FINE, 2 * FINE, PRE + FINE):
-            name = f"scratch, {steps}"
-            arms[name], seconds[name] = fit(copy.deepcopy(net), part, texts,
-                                            steps, RATE, seed)
-        return {"arms": arms, "seconds": seconds}
-    if not quick:
         assert "".join(vocab.itos.values()) == CHARS
         learnt, near, apart = of_classics(text, vocab)
-        found["characters"] = len(learnt)
-    found["pretraining"], seconds["pretraining"] = fit(
-        net, learnt, (near, apart), pre, RATE, seed)
-    found["zero_shot"] = losses(net, texts)
-    for divisor in (1, 3, 10):
-        name = f"finetuned, rate / {divisor}"
-        arms[name], seconds[name] = fit(copy.deepcopy(net), part, texts, fine,
-                                        RATE / divisor, seed)
-    return found | {"arms": arms, "seconds": seconds}
+    found |= {"pretraining": {}, "zero_shot": {}, "characters": len(learnt)}
+    for before, steps in [(12, 6)] if quick else [SHORT, LONG]:
+        net = (new(len(vocab), seed, n_embd=32, buckets=1021).double()
+               if quick else new(len(vocab), seed))
+        found["pretraining"][before], found["seconds"][before] = fit(
+            net, learnt, (near, apart), before, RATE, seed)
+        found["zero_shot"][before] = losses(net, texts)
+        for divisor in (1, 3):
+            arm(net, before, steps, divisor)
+    return found
