@@ -5,6 +5,7 @@ import unicodedata
 
 import pytest
 import torch
+from answers import passes, refuses
 
 from zth import classics
 from zth.check import gpt as check
@@ -13,20 +14,6 @@ from zth.classics import CHARS
 
 def starter(*args):
     raise NotImplementedError
-
-
-def passes(capsys, checker, **answer):
-    checker(**answer)
-    out = capsys.readouterr().out
-    assert out.startswith("pretraining: right (") and out.count("\n") == 1
-    return out
-
-
-def refuses(checker, **answer):
-    """The message with which the checker refuses, as one line."""
-    with pytest.raises(check.Wrong) as caught:
-        checker(**answer)
-    return " ".join(str(caught.value).split())
 
 
 def choose(curves):
