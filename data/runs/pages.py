@@ -12,6 +12,10 @@ PAGES = {
                      "training"],
     "03-mlp": ["initialisation", "bengio", "tuning", "index"],
     "04-batchnorm": ["norms", "folding", "zeros", "batch-norm", "index"],
+    "05-backprop": ["index", "every-line", "cross-entropy", "batch-norm",
+                    "projection", "training", "attention"],
+    "06-wavenet": ["index", "batch-norm", "convolution", "challenge"],
+    "07-gpt": ["index", "heads", "addition", "modern", "pretraining"],
 }
 CASES = [{"page": f"book/{folder}/{page}.md"}
          for folder, pages in PAGES.items() for page in pages]
