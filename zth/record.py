@@ -13,6 +13,7 @@ record. torch is imported only to run one.
 import ast
 import concurrent.futures
 import datetime
+import functools
 import hashlib
 import html
 import json
@@ -362,8 +363,13 @@ def sources(code, package=PACKAGE):
         seen.add(module)
         found.add(path)
         within = module if path == inside else module.rpartition(".")[0]
-        waiting += _imports(ast.parse(path.read_text("utf-8")), within)
+        waiting += _imported(path.read_text("utf-8"), within)
     return sorted(found)
+
+
+@functools.cache  # a build asks for every module once a page
+def _imported(code, within):
+    return [*_imports(ast.parse(code), within)]
 
 
 def _parse(code):
