@@ -63,8 +63,17 @@ def audit(site, root=None):
 
 
 def parse(path):
-    """A page's tree."""
-    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+    """A page's tree, less the spans that draw its formulas: most of it."""
+    page, kept, end = path.read_text("utf-8"), [], 0
+    for drawn in re.finditer('<span class="katex-html"', page):
+        kept.append(page[end:drawn.start()])
+        depth = 0
+        for tag in re.compile("</?span").finditer(page, drawn.start()):
+            depth += -1 if tag[0] == "</span" else 1
+            if not depth:
+                break
+        end = tag.end() + 1
+    return BeautifulSoup("".join(kept) + page[end:], "html.parser")
 
 
 def short(text):
