@@ -25,6 +25,8 @@ PLANTED = {  # page: (its text, the message)
     "stderr": (tiny.cell("import sys; print('oops', file=sys.stderr)"),
                "text on stderr in an output: oops"),
 }
+DRAWN = ('<span class="math"><span class="katex-html"><span>x</span>'
+         '<span><span>$$ x $$</span></span></span></span>')
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"></svg>'
 
 
@@ -83,6 +85,11 @@ def test_a_clean_page_has_no_fault(tmp_path):
     ("<p>so $x_1$ is</p>", "raw source in the text: $x_1$ is"),
     (r"<li>\frac12</li>", r"raw source in the text: \frac12"),
     ("<p>{glue:text}`nll`</p>", "raw source in the text: {glue:text}`nll`"),
+    (f"{DRAWN}<p>so $$ y $$</p>", "raw source in the text: $$ y $$"),
+    (f"<p>{DRAWN} so $$ y $$ and {DRAWN}</p>",
+     "raw source in the text: $$ y $$"),
+    ('<pre><span class="k">if</span></pre><p>so $$ y $$</p><pre>1</pre>',
+     "raw source in the text: $$ y $$"),
     ('<img src="a.png">', "an image without alternative text: a.png"),
     ('<img src="a.png" alt="a.png">', "an image without alternative text"),
     ('<img src="a.png" alt="b-2.svg">', "an image without alternative text"),

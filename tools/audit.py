@@ -5,10 +5,15 @@
 
 import re
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup, Comment
+
+from tools import execute
 
 QUIET = {"code", "pre", "script", "style", "svg", "title"}  # no prose in them
 RAW = re.compile(
@@ -37,11 +42,8 @@ def audit(site, root=None):
     """
     site = Path(site).resolve()
     root = Path(root).resolve() if root else site.parent.parent
-    pages = {path.relative_to(site).as_posix(): parse(path)
-             for path in sorted(site.rglob("*.html"))
-             if "_static" not in path.relative_to(site).parts}
-    anchors = {site / page: {tag["id"] for tag in soup.find_all(id=True)}
-               for page, soup in pages.items()}
+    pages = [path for path in sorted(site.rglob("*.html"))
+             if "_static" not in path.relative_to(site).parts]
     faults = [f"{sheet.relative_to(site)}: loads from another host: {url}"
               for sheet in site.rglob("*.css")
               for url in re.findall(r"(?:url\(|@import)\s*[\"']?((?:https?:)?"
@@ -49,21 +51,53 @@ def audit(site, root=None):
     icons = site / "_static" / "icons.css"
     drawn = set(re.findall(
         r"\.(fa-[\w-]+)", icons.read_text("utf-8") if icons.is_file() else ""))
-    for page, soup in pages.items():
-        source = page.removesuffix(".html") + ".md"
-        name = source if (root / source).is_file() else page
-        found = [*text_faults(soup), *output_faults(soup),
-                 *image_faults(soup), *icon_faults(
-                     (site / page).read_text("utf-8"), drawn),
-                 *(id_faults(soup) if name == source
-                   else ()),  # not the theme's own pages
-                 *link_faults(soup, page, site, anchors)]
-        faults += [f"{name}: {fault}" for fault in dict.fromkeys(found)]
+    names = [page.relative_to(site).with_suffix(".md") for page in pages]
+    own = [(root / name).is_file() for name in names]  # not the theme's
+    with ProcessPoolExecutor(execute.cores()) as pool:
+        looks = dict(zip(pages, pool.map(look, pages, own, repeat(drawn))))
+    for page, name, is_own in zip(pages, names, own):
+        found = looks[page].faults + [
+            f"a link to no such place: {short(url)}"
+            for url, target, place in looks[page].links
+            if target in looks and place not in looks[target].ids]
+        name = name if is_own else page.relative_to(site)
+        faults += [f"{name.as_posix()}: {fault}"
+                   for fault in dict.fromkeys(found)]
     return sorted(faults)
 
 
+class Look(NamedTuple):
+    """What a page holds: faults, ids, (url, file, id) of links to places."""
+
+    faults: list
+    ids: set
+    links: list
+
+
+def look(page, own, drawn):
+    """`Look` at a page's file; `own` if the book wrote it, not the theme."""
+    soup = parse(page)
+    faults = [*text_faults(soup), *output_faults(soup), *image_faults(soup),
+              *icon_faults(page.read_text("utf-8"), drawn)]
+    if own:
+        faults += id_faults(soup)
+    links = []
+    for url, target in targets(soup, page):
+        place = unquote(urlsplit(url).fragment)
+        if target is None:
+            faults.append(f"loads from another host: {short(url)}")
+        elif not target.is_file():
+            faults.append(f"a link to nothing: {short(url)}")
+        elif place:
+            links.append((url, target, place))
+    return Look(faults, {tag["id"] for tag in soup.find_all(id=True)}, links)
+
+
 def parse(path):
-    """A page's tree, less the spans that draw its formulas: most of it."""
+    """A page's tree, less the spans that draw formulas and colour code.
+
+    They are most of it, and hold nothing to find.
+    """
     page, kept, end = path.read_text("utf-8"), [], 0
     for drawn in re.finditer('<span class="katex-html"', page):
         kept.append(page[end:drawn.start()])
@@ -73,7 +107,10 @@ def parse(path):
             if not depth:
                 break
         end = tag.end() + 1
-    return BeautifulSoup("".join(kept) + page[end:], "html.parser")
+    page = re.sub(
+        r"<pre>.*?</pre>", lambda code: re.sub("</?span.*?>", "", code[0]),
+        "".join(kept) + page[end:], flags=re.DOTALL)
+    return BeautifulSoup(page, "html.parser")
 
 
 def short(text):
@@ -144,8 +181,11 @@ def id_faults(soup):
             yield f"math in the title of a page: {short(tag.get_text())}"
 
 
-def link_faults(soup, page, site, anchors):
-    """Links to nothing, and what a browser would fetch from other hosts."""
+def targets(soup, page):
+    """(url, file) of each link into the site, and of all that is fetched.
+
+    The file is None where a browser would fetch from another host.
+    """
     for tag in soup.find_all(True):
         fetched = tag.name != "a" and (
             tag.name != "link" or FETCHED & {*tag.get("rel", ())})
@@ -157,18 +197,10 @@ def link_faults(soup, page, site, anchors):
             parts = urlsplit(url)
             if parts.scheme or parts.netloc:
                 if fetched and parts.scheme in ("", "http", "https"):
-                    yield f"loads from another host: {short(url)}"
-                continue
-            if url in ("", "#"):
-                continue
-            path = (site / page).parent / unquote(parts.path)
-            target = path.resolve() if parts.path else site / page
-            if not target.is_file():
-                yield f"a link to nothing: {short(url)}"
-                continue
-            known = anchors.get(target, {unquote(parts.fragment)})
-            if parts.fragment and unquote(parts.fragment) not in known:
-                yield f"a link to no such place: {short(url)}"
+                    yield url, None
+            elif url not in ("", "#"):
+                path = page.parent / unquote(parts.path)
+                yield url, path.resolve() if parts.path else page
 
 
 def main(argv):
