@@ -24,7 +24,7 @@ import nbformat
 from docutils import nodes
 from jupyter_cache import get_cache
 from myst_nb.core.variables import format_plain_text
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_notebook
 
 from tools import address, execute, ledger, results
 from zth import data
@@ -256,7 +256,7 @@ def code(writer, cell, its_tags, done=None):
     metadata = {"tags": sorted(its_tags)} if its_tags else {}
     if "hide-input" in its_tags:
         metadata |= FOLDED
-    its_own = new_code_cell(metadata=metadata)
+    its_own = new_cell("code", metadata)
     if done:
         its_own.execution_count = done.execution_count
         its_own.outputs = [  # but not what went into the book's text
@@ -267,6 +267,13 @@ def code(writer, cell, its_tags, done=None):
     if figure:
         _, number = writer.book.number("numref", figure["name"])
         yield f"*Fig. {number}.* {writer.inline(figure['caption'])}", None
+
+
+def new_cell(kind, metadata=None):
+    """An empty cell; nbformat's own would be held against the schema twice."""
+    ran = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    return nbformat.from_dict(
+        {"cell_type": kind, "metadata": metadata or {}, **ran})
 
 
 def assemble(cells, writer, book, note):
@@ -280,14 +287,14 @@ def assemble(cells, writer, book, note):
     note = note.format(workbook=f"{name}.ipynb", solved=f"{name}-solved.ipynb")
     note += book.notice(writer.page)
     cells[0] = f"{title}\n\n{note}\n\n{rest.lstrip()}", None
-    cells.insert(0, (book.setup, new_code_cell(metadata=FOLDED)))
+    cells.insert(0, (book.setup, new_cell("code", FOLDED)))
     notebook = new_notebook(metadata={
         "kernelspec": {"name": "python3", "display_name": "Python 3",
                        "language": "python"},
         "language_info": {"name": "python"}})
     for i, (source, cell) in enumerate(cells):
         if source:
-            cell = cell or new_markdown_cell()
+            cell = cell or new_cell("markdown")
             cell.update(source=source, id=f"cell-{i}")
             notebook.cells.append(cell)
     nbformat.validate(notebook)
