@@ -83,14 +83,13 @@ def test_commit(repository, tmp_path_factory):
     assert address.commit(tmp_path_factory.mktemp("no")) == "unknown"
 
 
-def test_foot(repository):
-    root, git = repository
-    text = bookext.foot(root, LECTURE, "A & B")
-    assert re.search(r"commit [0-9a-f]{10}, with torch \S+, on names.txt "
+def test_foot():
+    text = bookext.foot("0123456789", None, LECTURE, "A & B")
+    assert re.search(r"commit 0123456789, with torch \S+, on names.txt "
                      r"\(sha256 abababababab\)\.</p>", text)
-    git("remote", "add", "origin", "git@github.com:a/b.git")
-    link = BeautifulSoup(bookext.foot(root, LECTURE, "A & B"),
-                         "html.parser").a
+    link = BeautifulSoup(bookext.foot(
+        "0123456789", "https://github.com/a/b", LECTURE, "A & B"),
+        "html.parser").a
     assert link["href"] == (
         "https://github.com/a/b/issues/new?title=Mistake%3A%20A%20%26%20B")
     assert address.report_url("https://gitlab.com/a/b", "T") == (

@@ -30,19 +30,26 @@ UNUSED = ("sphinx_thebe", "sphinx_design", "sphinx_togglebutton")
 UNUSED_CSS = ("sphinx-thebe.css", "togglebutton.css")
 
 
-def foot(root, source, title):
+@functools.cache
+def origin(root):
+    """(commit, public address or None) of the book: git is asked once."""
+    return address.commit(root), address.repository_url(root)
+
+
+def foot(commit, repository, source, title):
     """The HTML of a page's foot: what it was built with, and where to write.
 
-    source is the `zth.data.Source` of the names, title the page's.
+    repository is the book's public address or None, source the
+    `zth.data.Source` of the names, title the page's.
     """
     try:
         torch = version("torch")
     except PackageNotFoundError:
         torch = "none"
-    text = (f"Built from commit {address.commit(root)}, with torch {torch}, on "
+    text = (f"Built from commit {commit}, with torch {torch}, on "
             f"{source.name} (sha256 {source.sha256[:12]}).")
     link = ""
-    if repository := address.repository_url(root):
+    if repository:
         url = address.report_url(repository, f"Mistake: {title}")
         link = f' <a href="{html.escape(url)}">Report a mistake on this page</a>'
     return f'<p class="zth-foot">{html.escape(text)}{link}</p>'
@@ -141,7 +148,7 @@ def add_launch_line(app, doctree, docname):
     line = nodes.raw("", launch_line(
         docname, any("check" in workbooks.tags(cell)
                      for cell in page.notebook.cells),
-        address.repository_url(app.srcdir)), format="html")
+        origin(app.srcdir)[1]), format="html")
     title = next(doctree.findall(nodes.title))
     section = title.parent
     place = section.index(title) + 1
@@ -236,7 +243,8 @@ def dress_page(app, pagename, templatename, context, doctree):
     source = data.source()
     title = context.get("title") or pagename
     title = re.sub(r"<[^>]+>", "", title)
-    context["theme_extra_footer"] = foot(app.srcdir, source, title)
+    context["theme_extra_footer"] = foot(
+        *origin(app.srcdir), source, title)
     if "body" in context:
         # docutils' list of works has no items that a screen reader knows
         context["body"] = context["body"].replace(
