@@ -13,9 +13,12 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-SPHINX = "from jupyter_book.cli.main import main; main()"
+# To look for unused cycles among all the nodes of all pages takes a while.
+SPHINX = ("import gc; gc.set_threshold(100_000); "
+          "from jupyter_book.cli.main import main; main()")
 OPTIONS = ["--all", "-W", "-n", "--keep-going", "-q"]
 
 
@@ -64,10 +67,14 @@ def build(root, jobs=None):
     if done.faults:
         return faults + done.faults
     print("Writing the site", flush=True)
-    faults += re.findall(r"\S.*(?:\n\s.*)*", execute.plain(sphinx(root)))
+    with ThreadPoolExecutor(1) as pool:
+        results = pool.submit(
+            ledger.check_results, root, root / execute.CACHE)
+        faults += re.findall(
+            r"\S.*(?:\n\s.*)*", execute.plain(sphinx(root)))
+        faults += results.result()
     faults += execute.strangers(root)
     faults += audit.audit(root / "_build" / "html")
-    faults += ledger.check_results(root, root / execute.CACHE)
     print("\n seconds  page")
     for name, seconds in done.seconds.items():
         cached = "" if name in done.fresh else "  (cached)"
