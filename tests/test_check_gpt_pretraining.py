@@ -100,6 +100,11 @@ def test_each_wrong_way_to_clean_is_named():
         "the letters' case is lost": cleaner(text=str.lower),
         "the newlines are lost": cleaner(
             text=lambda text: text.replace("\n", " ")),
+        "blanks at the ends of lines": cleaner(text=lambda text: "\n".join(
+            line.strip() for line in text.split("\n"))),
+        "several blanks in a row": cleaner(
+            text=lambda text: re.sub(" +", " ", text)),
+        "'end of' inside it": cleaner(end="[Ee]nd of"),
         "blank lines are lost": cleaner(
             text=lambda text: re.sub("\n+", "\n", text)),
         "more newlines than lines": cleaner(crlf="\n\n"),
@@ -110,6 +115,12 @@ def test_each_wrong_way_to_clean_is_named():
             cleaner(end="End of .*Gutenberg|Project Gutenberg"),
         "return the text, a str": lambda book: list(cleaner()(book)),
     })
+
+
+def test_lines_joined_to_paragraphs_are_named():
+    joined = cleaner(text=lambda text: re.sub(
+        r"(?<!\n)\n(?!\n)", " ", text))
+    assert "the newlines are lost" in refuses(check.pretraining, clean=joined)
 
 
 # shared ---------------------------------------------------------------------
@@ -193,6 +204,17 @@ def test_each_wrong_search_is_named():
         "in another order": search(key=lambda gram: tuple(sorted(gram))),
         "where the n-grams end": changed(
             lambda found, text, n: [i + n for i in found]),
+        "counted from 1": changed(
+            lambda found, text, n: [i + 1 for i in found]),
+        "the first place of each passage": changed(
+            lambda found, text, n: {*found} - {i + 1 for i in found}),
+        "an n-gram covers": changed(
+            lambda found, text, n: {i + k for i in found for k in range(n)}),
+        "not always 30": search(n=lambda n: 30),
+        "that is a mask": changed(
+            lambda found, text, n: [i in found for i in range(len(text))]),
+        "and not where it ends": changed(
+            lambda found, text, n: [(i, i + n) for i in found]),
         "these are the places in `other`": lambda text, other, n:
             classics.shared(other, text, n),
         "not the n-grams": changed(
@@ -219,15 +241,18 @@ def last(curve):
     return curve[-1][2]
 
 
-def test_tensors_pass(capsys):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tensors_pass(capsys, dtype):
     def choose(curves):
         found = {}
         for arm, curve in curves.items():
-            curve = torch.tensor(curve, dtype=torch.float64)
+            curve = torch.tensor(curve, dtype=dtype)
             found[arm] = curve[curve[:, 1].argmin(), 2]
         return found
 
     passes(capsys, check.pretraining, choose=choose)
+    passes(capsys, check.pretraining, choose=lambda curves: {
+        arm: round(loss.item(), 4) for arm, loss in choose(curves).items()})
 
 
 def test_each_wrong_choice_is_named():
