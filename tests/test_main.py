@@ -52,6 +52,10 @@ def weights(name):
     return torch.load(name, weights_only=True)["parts"]["model"]
 
 
+def step(name):
+    return torch.load(name, weights_only=True)["step"]
+
+
 # What it makes --------------------------------------------------------------
 
 
@@ -118,8 +122,40 @@ def test_the_best_model_is_kept_when_later_ones_are_worse(zth):
     zth(f"train text.txt {SMALL} --steps 40 --every 2 --lr 1.0")
     found = made()
     assert found["best_step"] < 40 and found["best_val"] < found["last_val"]
-    assert torch.load("text.best.pt", weights_only=True)[
-        "step"] == found["best_step"]
+    assert step("text.best.pt") == found["best_step"]
+
+
+def test_a_stop_between_two_files_leaves_the_best_model_right(
+        zth, monkeypatch):
+    zth(f"train text.txt {SMALL} --out whole")
+    from zth import train as trainer
+    save = trainer.save
+
+    def stop(path, step, **parts):
+        save(path, step, **parts)
+        if step == 12:  # the best; its other file is not written
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "save", stop)
+    assert zth(f"train text.txt {SMALL} --out parts")[0] == 130
+    monkeypatch.setattr(trainer, "save", save)
+    assert zth(f"train text.txt {SMALL} --out parts --resume")[0] == 0
+    assert made("parts.json")["best_step"] == 12
+    assert step("parts.best.pt") == step("whole.best.pt") == 12
+    whole, parts = weights("whole.best.pt"), weights("parts.best.pt")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_stop_before_the_first_checkpoint_promises_nothing(
+        zth, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zth.train.evaluate", stop)
+    status, out, _ = zth(f"train text.txt {SMALL}")
+    assert status == 130 and "--resume" not in out
+    assert "stopped before the first checkpoint: nothing was saved" in out
+    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

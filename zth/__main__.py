@@ -106,15 +106,17 @@ def train(options):
                 [step.number, round(about["seconds"], 3), seen, found])
             tqdm.write(f"step {step.number}: train {seen:.4f}, "
                        f"validation {found:.4f}")
-            save(last, step.number, **parts)
-            if found <= lowest:
+            if found <= lowest:  # saved before `last`, which tells of it
                 save(best, step.number, about=about, model=model)
+            save(last, step.number, **parts)
             losses, clock = [], time.perf_counter()
+        write_record(Path(f"{out}.json"), about, model, device)
     except KeyboardInterrupt:
-        print(f"stopped: with --resume the same command goes on from "
-              f"{last}")
+        print(f"stopped: with --resume the same command goes on from {last}"
+              if last.exists() else
+              "stopped before the first checkpoint: nothing was saved to go "
+              "on from")
         sys.exit(130)
-    write_record(Path(f"{out}.json"), about, model, device)
     print(f"{best} holds the best model, {out}.json the record")
 
 
