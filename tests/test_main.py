@@ -181,6 +181,15 @@ def test_sampling_goes_on_from_the_prompt_and_repeats(zth, kind):
     ("train text.txt --warmup 12", "warmup = 12: must be from 0 to"),
     ("train text.txt --batch-size 0", "batch_size = 0: must be at least 1"),
     ("train text.txt --every 0", "every = 0: must be at least 1"),
+    ("train text.txt --out absent/x", "absent: is no folder to write in"),
+    ("train text.txt --out text.txt/x", "text.txt: is no folder to write in"),
+    ("train mine.json", "mine.json: is the text; --out names another"),
+    ("train mine.json --resume", "mine.json: is the text; --out names"),
+    ("train link.txt --out mine", "mine.json: is the text; --out names"),
+    ("train kept.pt", "kept.pt: is the text; --out names another"),
+    ("train text.txt --out kept", "kept.pt: exists; --resume goes on"),
+    ("train text.txt --out mine", "mine.json: exists; --out names another"),
+    ("train text.txt --out best", "best.best.pt: exists; --out names"),
     ("train text.txt --resume", "No such file or directory: 'text.pt'"),
     ("train text.txt --out done", "done.pt: exists; --resume goes on"),
     ("train text.txt --out done --resume --n-embd 16",
@@ -210,7 +219,10 @@ def test_it_says_in_one_line_what_is_wrong(zth, tmp_path, words, said):
         saved = torch.load("done.pt", weights_only=True)
         saved["parts"]["about"]["options"]["n_embd"] = 16
         torch.save(saved, "shape.pt")
-    before = sorted(tmp_path.iterdir())
+    for name in ("mine.json", "kept.pt", "best.best.pt"):
+        (tmp_path / name).write_text("to be or not " * 90)
+    (tmp_path / "link.txt").symlink_to("mine.json")
+    before = contents(tmp_path)
     if words.startswith("train"):
         words = f"train {SMALL} --steps 3" + words.removeprefix("train")
         if "--warmup 12" not in words:
@@ -219,7 +231,11 @@ def test_it_says_in_one_line_what_is_wrong(zth, tmp_path, words, said):
     assert status == 2 and out == ""
     assert err.startswith("python -m zth: ") and err.count("\n") == 1
     assert said in err, err
-    assert sorted(tmp_path.iterdir()) == before
+    assert contents(tmp_path) == before
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_a_gpu_that_is_not_there_is_said(zth, monkeypatch):

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import os
 import pickle
 import shlex
 import sys
@@ -50,14 +51,10 @@ def train(options):
     from zth.train import cosine, evaluate, load, save
     from zth.train import train as steps_of
 
-    out = options.out or Path(options.text).stem
-    last, best = Path(f"{out}.pt"), Path(f"{out}.best.pt")
-    if last.exists() and not options.resume:
-        raise ValueError(f"{last}: exists; --resume goes on with it, --out "
-                         "names another")
     if options.every < 1:
         raise ValueError(f"every = {options.every}: must be at least 1")
     text = read_text(options.text)
+    last, best, told = outputs(options)
     about = About(
         chars="".join(sorted(set(text))), curve=[], seconds=0.0,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
@@ -110,14 +107,34 @@ def train(options):
                 save(best, step.number, about=about, model=model)
             save(last, step.number, **parts)
             losses, clock = [], time.perf_counter()
-        write_record(Path(f"{out}.json"), about, model, device)
+        write_record(told, about, model, device)
     except KeyboardInterrupt:
         print(f"stopped: with --resume the same command goes on from {last}"
               if last.exists() else
               "stopped before the first checkpoint: nothing was saved to go "
               "on from")
         sys.exit(130)
-    print(f"{best} holds the best model, {out}.json the record")
+    print(f"{best} holds the best model, {told} the record")
+
+
+def outputs(options):
+    """The paths of the last model, the best one, and the record.
+
+    ValueError if they cannot be written, or would replace the text or what
+    another run has made.
+    """
+    out = options.out or Path(options.text).stem
+    last, best, told = paths = [
+        Path(f"{out}.{end}") for end in ("pt", "best.pt", "json")]
+    if not (last.parent.is_dir() and os.access(last.parent, os.W_OK)):
+        raise ValueError(f"{last.parent}: is no folder to write in")
+    for path in paths:
+        if path.exists() and path.samefile(options.text):
+            raise ValueError(f"{path}: is the text; --out names another")
+        if path.exists() and not options.resume:
+            resume = "--resume goes on with it, " if path == last else ""
+            raise ValueError(f"{path}: exists; {resume}--out names another")
+    return paths
 
 
 def build(about):
