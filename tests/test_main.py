@@ -158,6 +158,16 @@ def test_a_stop_before_the_first_checkpoint_promises_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
 
 
+def test_a_byte_order_mark_is_no_character(zth, tmp_path):
+    text = (tmp_path / "text.txt").read_text()
+    (tmp_path / "mark.txt").write_text(text, "utf-8-sig")
+    zth(f"train text.txt {SMALL}")
+    zth(f"train mark.txt {SMALL}")
+    assert made("mark.json")["text_sha256"] == made()["text_sha256"]
+    whole, marked = weights("text.pt"), weights("mark.pt")
+    assert all(torch.equal(whole[name], marked[name]) for name in whole)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_sampling_goes_on_from_the_prompt_and_repeats(zth, kind):
     zth(f"train text.txt {SMALL} {kind}")
@@ -171,16 +181,42 @@ def test_sampling_goes_on_from_the_prompt_and_repeats(zth, kind):
 
 # What it refuses ------------------------------------------------------------
 
+CHANGES = {  # what makes a good checkpoint, of its parts, a bad one
+    "chars": lambda parts, about: about.pop("chars"),
+    "option": lambda parts, about: about["options"].pop("modern"),
+    "list": lambda parts, about: parts.update(model=[1.0]),
+    "kind": lambda parts, about: about["options"].update(n_layer=None),
+    "wide": lambda parts, about: parts["model"].update(
+        {"wte.weight": torch.zeros(12, 16)}),
+    "nan": lambda parts, about: parts["model"]["wte.weight"].fill_(math.nan),
+    "gpu": lambda parts, about: parts.update(
+        dropout=torch.zeros(16, dtype=torch.uint8)),
+}
+
 
 @pytest.mark.parametrize("words, said", [
     ("train absent.txt", "No such file or directory: 'absent.txt'"),
     ("train empty.txt", "empty.txt: is empty"),
     ("train latin.txt", "latin.txt: byte 3 is not UTF-8"),
-    ("train text.txt --block-size 2000", "block_size = 2000: must be from 1"),
+    ("train text.txt --block-size 2000",
+     "block_size = 2000: must be from 1 to 143,"),  # the shorter part
     ("train text.txt --n-head 3", "n_embd = 8: must be a multiple of n_head"),
     ("train text.txt --warmup 12", "warmup = 12: must be from 0 to"),
     ("train text.txt --batch-size 0", "batch_size = 0: must be at least 1"),
     ("train text.txt --every 0", "every = 0: must be at least 1"),
+    ("train text.txt --steps 0", "steps = 0: must be at least 1"),
+    ("train text.txt --lr -1", "lr = -1.0: must be from 0 to 1e9"),
+    ("train text.txt --lr nan", "lr = nan: must be from 0 to 1e9"),
+    ("train text.txt --lr 1e30", "lr = 1e+30: must be from 0 to"),
+    ("train text.txt --lr 1e9", "step 3: training loss nan, validation"),
+    ("train text.txt --weight-decay -1",
+     "weight_decay = -1.0: must be from 0 to 1e9"),
+    ("train text.txt --seed 99999999999999999999999",
+     "seed = 99999999999999999999999: must be from 0 to 2**64 - 1"),
+    ("train text.txt --ngrams 2 3", "ngrams = [2, 3]: only with --modern"),
+    ("train one.txt", "one.txt: 1 characters are too few: the last tenth"),
+    ("train ten.txt --block-size 1", "ten.txt: 10 characters are too few"),
+    ("train mark.txt", "mark.txt: 0 characters are too few"),
     ("train text.txt --out absent/x", "absent: is no folder to write in"),
     ("train text.txt --out text.txt/x", "text.txt: is no folder to write in"),
     ("train mine.json", "mine.json: is the text; --out names another"),
@@ -197,10 +233,24 @@ def test_sampling_goes_on_from_the_prompt_and_repeats(zth, kind):
     ("train empty2.txt --out done --resume",
      "done.pt: was made from another text"),
     ("train text.txt --out junk --resume", "junk.pt: not a checkpoint"),
+    ("train text.txt --out done-wide --resume",
+     "done-wide.pt: its weights or generators do not fit this run on cpu"),
+    ("train text.txt --out done-gpu --resume",
+     "done-gpu.pt: its weights or generators do not fit this run on cpu"),
     ("sample absent.pt", "No such file or directory: 'absent.pt'"),
     ("sample junk.pt", "junk.pt: not a checkpoint of this command"),
     ("sample other.pt", "other.pt: not a checkpoint of this command"),
-    ("sample shape.pt", "shape.pt: does not hold the model that it tells of"),
+    ("sample bare.pt", "bare.pt: not a checkpoint of this command"),
+    ("sample done-chars.pt", "done-chars.pt: not a checkpoint of this"),
+    ("sample done-option.pt", "done-option.pt: not a checkpoint of this"),
+    ("sample done-list.pt", "done-list.pt: not a checkpoint of this command"),
+    ("sample done-wide.pt", "does not hold the model that it tells of"),
+    ("sample done-kind.pt", "does not hold the model that it tells of"),
+    ("sample done-nan.pt", "done-nan.pt: its logits divided by temperature = "
+     "1.0 must be finite"),
+    ("sample done.pt --temperature 1e-40",
+     "its logits divided by temperature = 1e-40 must be finite"),
+    ("sample done.pt --seed -1", "seed = -1: must be from 0 to 2**64 - 1"),
     ("sample code.pt", "code.pt: not a checkpoint of this command"),
     ("sample done.pt --prompt x", "text[0]='x': not in the vocabulary"),
     ("sample done.pt --temperature 0", "temperature = 0.0: must be above 0"),
@@ -214,14 +264,19 @@ def test_it_says_in_one_line_what_is_wrong(zth, tmp_path, words, said):
     (tmp_path / "junk.pt").write_bytes(b"junk")
     torch.save({"weights": [1.0]}, tmp_path / "other.pt")
     torch.save({"parts": {"about": {"options": os.system}}}, "code.pt")
-    if "done" in words or "shape" in words:
-        zth(f"train text.txt {SMALL} --out done --steps 3")
-        saved = torch.load("done.pt", weights_only=True)
-        saved["parts"]["about"]["options"]["n_embd"] = 16
-        torch.save(saved, "shape.pt")
+    torch.save(torch.zeros(3), "bare.pt")
+    (tmp_path / "one.txt").write_text("a")
+    (tmp_path / "ten.txt").write_text("abcdefghij")
+    (tmp_path / "mark.txt").write_text("", "utf-8-sig")
     for name in ("mine.json", "kept.pt", "best.best.pt"):
         (tmp_path / name).write_text("to be or not " * 90)
     (tmp_path / "link.txt").symlink_to("mine.json")
+    if "done" in words:
+        zth(f"train text.txt {SMALL} --out done --steps 3")
+        for name, change in CHANGES.items():
+            saved = torch.load("done.pt", weights_only=True)
+            change(saved["parts"], saved["parts"]["about"])
+            torch.save(saved, f"done-{name}.pt")
     before = contents(tmp_path)
     if words.startswith("train"):
         words = f"train {SMALL} --steps 3" + words.removeprefix("train")
@@ -238,10 +293,34 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def test_a_diverged_run_stops_and_leaves_what_was_good(zth, monkeypatch):
+    found = iter([2.0, math.nan])
+    monkeypatch.setattr("zth.train.evaluate", lambda *_, **__: next(found))
+    status, out, err = zth(f"train text.txt {SMALL}")
+    assert status == 2 and "step 8: training loss 2." in err
+    assert "validation loss nan: must be finite" in err
+    assert "nan" not in out and "holds" not in out
+    assert step("text.pt") == step("text.best.pt") == 4
+    assert not os.path.exists("text.json")
+
+
+def test_a_record_holds_no_nan(zth):
+    zth(f"train text.txt {SMALL}")
+    os.remove("text.json")
+    saved = torch.load("text.pt", weights_only=True)
+    saved["parts"]["about"]["curve"][0][2] = math.nan
+    torch.save(saved, "text.pt")
+    assert zth(f"train text.txt {SMALL} --resume")[0] == 2
+    assert not os.path.exists("text.json")
+
+
 def test_a_gpu_that_is_not_there_is_said(zth, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     status, _, err = zth(f"train text.txt {SMALL} --device cuda")
     assert status == 2 and "--device cuda: torch finds no GPU here" in err
+    for absent in "mps", "gpu":
+        status, _, err = zth(f"train text.txt {SMALL} --device {absent}")
+        assert status == 2 and f"invalid choice: '{absent}'" in err
 
 
 def test_help_is_given_without_torch():

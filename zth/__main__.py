@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import math
 import os
 import pickle
 import shlex
@@ -33,6 +34,10 @@ def runs(options):
 
 # Training and sampling ------------------------------------------------------
 
+BROKEN = (  # what is raised on reading a file that is no whole checkpoint
+    pickle.UnpicklingError, AttributeError, LookupError, RuntimeError,
+    TypeError)
+
 
 class About(dict):
     """What a checkpoint tells of its run; saved and loaded like a module."""
@@ -51,9 +56,8 @@ def train(options):
     from zth.train import cosine, evaluate, load, save
     from zth.train import train as steps_of
 
-    if options.every < 1:
-        raise ValueError(f"every = {options.every}: must be at least 1")
-    text = read_text(options.text)
+    check(options)
+    text = read_text(options.text).removeprefix("\ufeff")  # a BOM
     last, best, told = outputs(options)
     about = About(
         chars="".join(sorted(set(text))), curve=[], seconds=0.0,
@@ -63,10 +67,13 @@ def train(options):
     vocab = CharVocab(about["chars"])
     device = device_of(options.device)
     train_ids, val_ids = split_text(vocab.encode(text).to(device))
-    batches = torch.Generator().manual_seed(options.seed)
+    if len(val_ids) < 2:
+        raise ValueError(f"{options.text}: {len(text)} characters are too "
+                         "few: the last tenth must have at least 2")
+    val = blocks(val_ids, options.block_size)  # the shorter part first
+    batches = seeded(options.seed)
     batch = random_blocks(train_ids, options.block_size, options.batch_size,
                           generator=batches)
-    val = blocks(val_ids, options.block_size)
     lr = cosine(options.lr, options.steps, warmup=options.warmup)
 
     torch.manual_seed(options.seed)
@@ -86,7 +93,11 @@ def train(options):
                                  f"{now}")
         if saved["sha256"] != about["sha256"]:
             raise ValueError(f"{last}: was made from another text")
-        start = load(last, **parts)
+        try:
+            start = load(last, **parts)
+        except BROKEN as error:
+            raise ValueError(f"{last}: its weights or generators do not fit "
+                             f"this run on {device.type}") from error
 
     losses, clock = [], time.perf_counter()
     try:
@@ -98,6 +109,10 @@ def train(options):
             seen = torch.stack(losses).mean().item()  # waits for the device
             about["seconds"] += time.perf_counter() - clock
             found = evaluate(model, *val, batch_size=64)
+            if not math.isfinite(seen + found):
+                raise ValueError(
+                    f"step {step.number}: training loss {seen}, validation "
+                    f"loss {found}: must be finite; a smaller --lr may help")
             lowest = min((row[3] for row in about["curve"]), default=found)
             about["curve"].append(
                 [step.number, round(about["seconds"], 3), seen, found])
@@ -115,6 +130,20 @@ def train(options):
               "on from")
         sys.exit(130)
     print(f"{best} holds the best model, {told} the record")
+
+
+def check(options):
+    """ValueError for options that nothing later refuses."""
+    for name in "steps", "every":
+        value = getattr(options, name)
+        if value < 1:
+            raise ValueError(f"{name} = {value}: must be at least 1")
+    for name in "lr", "weight_decay":
+        value = getattr(options, name)
+        if not 0 <= value <= 1e9:  # nan neither
+            raise ValueError(f"{name} = {value}: must be from 0 to 1e9")
+    if options.ngrams and not options.modern:
+        raise ValueError(f"ngrams = {options.ngrams}: only with --modern")
 
 
 def outputs(options):
@@ -137,10 +166,17 @@ def outputs(options):
     return paths
 
 
-def build(about):
-    """A new model of the kind and size that `about` tells."""
+def seeded(seed):
+    """A new generator. ValueError if torch takes no such seed."""
     import torch
 
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed = {seed}: must be from 0 to 2**64 - 1")
+    return torch.Generator().manual_seed(seed)
+
+
+def build(about):
+    """A new model of the kind and size that `about` tells."""
     from zth.gpt import GPT, GPTConfig
     from zth.modern import ModernConfig, ModernGPT
 
@@ -148,7 +184,7 @@ def build(about):
     size = {name: options[name] for name in (
         "block_size", "n_layer", "n_head", "n_embd", "dropout")}
     size["vocab_size"] = len(about["chars"])
-    g = torch.Generator().manual_seed(options["seed"])
+    g = seeded(options["seed"])
     if options["modern"]:
         return ModernGPT(ModernConfig(**size, ngrams=options["ngrams"]),
                          generator=g)
@@ -207,31 +243,39 @@ def write_record(path, about, model, device):
                     "the row before", "loss on the whole validation part"],
         "curve": about["curve"],
     }
-    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n",
+                    "utf-8")
 
 
 def sample(options):
     """Print a text that the checkpoint's model writes after the prompt."""
-    import torch
-
     from zth.data import CharVocab
     from zth.sample import generate
 
     saved = read(options.checkpoint)
-    vocab = CharVocab(saved["about"]["chars"])
-    model = build(saved["about"]).eval()
     try:
+        vocab = CharVocab(saved["about"]["chars"])
+        model = build(saved["about"]).eval()
         model.load_state_dict(saved["model"])
-    except RuntimeError as error:
+    except BROKEN as error:
         raise ValueError(f"{options.checkpoint}: does not hold the model "
                          "that it tells of") from error
     prompt = options.prompt
     if not prompt:
         prompt = "\n" if "\n" in vocab.stoi else vocab.decode([0])
-    ids = generate(model, vocab.encode(prompt)[None], options.length,
+
+    def finite(idx):
+        logits = model(idx)
+        if not (logits[:, -1] / options.temperature).isfinite().all():
+            raise ValueError(f"{options.checkpoint}: its logits divided by "
+                             f"temperature = {options.temperature} must be "
+                             "finite")
+        return logits
+
+    ids = generate(finite, vocab.encode(prompt)[None], options.length,
                    block_size=model.config.block_size,
                    temperature=options.temperature, top_k=options.top_k,
-                   generator=torch.Generator().manual_seed(options.seed))
+                   generator=seeded(options.seed))
     print(vocab.decode(ids[0]))
 
 
@@ -244,12 +288,16 @@ def read(path):
         if not zipfile.is_zipfile(file):  # as every whole checkpoint is
             raise wrong
     try:
-        parts = torch.load(path, map_location="cpu",
-                           weights_only=True)["parts"]
-        parts["about"]["options"], parts["model"]
-        return parts
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError):
-        raise wrong from None
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        parts = saved.get("parts")  # a tensor has no get
+        about = parts.get("about")
+        if (about.keys() == {"chars", "curve", "seconds", "sha256", "options"}
+                and about["options"].keys() == OPTIONS.keys()
+                and isinstance(parts["model"], dict)):
+            return parts
+    except BROKEN:
+        pass
+    raise wrong
 
 
 # The command line -----------------------------------------------------------
@@ -292,7 +340,7 @@ def parser():
                          "NAME.best.pt and NAME.json (TEXT's own name)")
     command.add_argument("--resume", action="store_true", help="go on from "
                          "NAME.pt; the other options as they were")
-    command.add_argument("--device", choices=["cpu", "cuda", "mps"],
+    command.add_argument("--device", choices=["cpu", "cuda"],
                          help="(a GPU if there is one)")
     for name, (default, text) in OPTIONS.items():
         how = {"type": type(default), "metavar": "N"}
