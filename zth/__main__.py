@@ -243,8 +243,10 @@ def write_record(path, about, model, device):
                     "the row before", "loss on the whole validation part"],
         "curve": about["curve"],
     }
-    path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n",
-                    "utf-8")
+    text = json.dumps(found, indent=1, allow_nan=False)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text + "\n", "utf-8")
+    temporary.replace(path)
 
 
 def sample(options):
