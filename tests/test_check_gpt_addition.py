@@ -137,11 +137,18 @@ def ordered(a, b):
     return a <= b and held_out(a, b)
 
 
+def plus_and_equals():
+    x, y = batch()
+    y[:, [2, 6]] = x[:, [3, 7]]
+    return x, y
+
+
 FIXED = batch()
 BATCH = [
     (lambda: targets(rows(drawn()), 8), "one position late"),
     (lambda: targets(rows(drawn()), 6), "one position early"),
     (lambda: targets(rows(drawn()), 0), "the prompt is supervised"),
+    (plus_and_equals, "before it [2, 6], where the next token is one of +="),
     (lambda: targets(rows(drawn()), 11), "no digit of the answer is learnt"),
     (lambda: tuple(t[:, :10] for t in batch()), "is not the sum"),
     (lambda: (batch()[0], batch()[0].masked_fill(
@@ -199,6 +206,10 @@ SHARE = [
         add(pairs), pairs)) / len(pairs), "nearly right"),
     (lambda add, pairs: add(pairs) == [a + b for a, b in pairs],
      "whether *all* answers"),
+    (lambda add, pairs: sum(s % 1000 == (a + b) % 1000 for s, (a, b) in zip(
+        add(pairs), pairs)) / len(pairs), "the last three digits alone"),
+    (lambda add, pairs: accuracy(add, [(1, 2), (3, 4)]),
+     "other pairs than those handed over"),
 ]
 
 
