@@ -319,8 +319,8 @@ def shares(check, accuracy):
     """Check the reader's accuracy on an adder whose answers are known."""
     for wrong in (0, 7, 20, 33):
         while True:
-            pairs = [(random.randrange(100, 1000), random.randrange(100, 1000))
-                     for _ in range(40)]
+            pairs = [(100 + n // 900, 100 + n % 900)  # no pair twice
+                     for n in random.sample(range(810_000), 40)]
             planted = [a + b + random.choice(
                 [-1, 10, -100, 1000 if a + b < 1000 else -1000]) * (i < wrong)
                 for i, (a, b) in enumerate(pairs)]
