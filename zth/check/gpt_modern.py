@@ -14,6 +14,7 @@ from zth.check.tensors import tensor
 
 __all__ = ["modern"]
 
+
 def numbers(check, function, *args, case, why=None):
     """What a feature returns, as float64; refused if it is not finite."""
     return finite(check, tensor(check.call(function, *args, case=case)), case,
@@ -39,9 +40,9 @@ def layouts(D):
 def pairing(turn, D):
     """The channels that a function pairs, (D / 2, 2); None if it does not.
 
-    Position 0 is not turned, position 1 + d turns pair d alone, by a radian.
-    Of the products of unit vectors there, two with unit vectors at 0 differ
-    by their order: those of the pair's channels, first to second.
+    Position 0 is not turned, position 1 + d has pair d alone turned, by a
+    radian. A unit vector there has a product with another one at 0 only if
+    the two are the pair's channels, positive for the first one turned.
     """
     angle = torch.cat([torch.zeros(1, D // 2), torch.eye(D // 2)])
     x = torch.eye(D)[:, None].repeat(1, len(angle), 1)  # (D, 1 + D/2, D)
@@ -123,6 +124,14 @@ def overwritten(a, b, angle):
 
 
 @each_way
+def overwritten_too(a, b, angle):
+    """the first channel of a pair is computed from the new value of the
+    second: keep the old one until both are done."""
+    b = a * angle.sin() + b * angle.cos()
+    return a * angle.cos() - b * angle.sin(), b
+
+
+@each_way
 def cosine_alone(a, b, angle):
     """only the products with the cosine are there: each channel also takes
     its partner times the sine."""
@@ -183,13 +192,14 @@ def other_angles(got, q, k, angle):
 
 
 ROTATE_MISTAKES = [not_turned, added, sines_added, one_sign, both_minus,
-                   overwritten, cosine_alone, mismatched, same_angle, degrees]
+                   overwritten, overwritten_too, cosine_alone, mismatched,
+                   same_angle, degrees]
 
 
 def check_rotate(check, rotate, g):
     def turn(x, angle, case):
         x, angle = x.double(), angle.double()
-        out = numbers(check, rotate, x.clone(), angle, case=case)
+        out = numbers(check, rotate, x.clone(), angle.clone(), case=case)
         if out.shape != x.shape:
             check.fail("a turn changes no shape: put the two members of the "
                        "pairs together again", input=case,
@@ -282,6 +292,12 @@ def uneven(got, block_size, D):
         yield got
 
 
+def other_steps(got, block_size, D):
+    """each pair's angle grows by the same step at each position, but the
+    steps are others: pair d's is 1 / 10000^(d / (D / 2))."""
+    yield got
+
+
 def half_exponent(got, block_size, D):
     """the exponent is d / D, or the base is 100: d / (D / 2) runs from 0 to
     nearly 1."""
@@ -296,7 +312,8 @@ def fast_last(got, block_size, D):
 
 
 ANGLES_MISTAKES = [half_exponent, other_base, fast_last, exponent_to_one,
-                   double_exponent, backwards, last_first, full_turns, uneven]
+                   double_exponent, backwards, last_first, full_turns, uneven,
+                   other_steps]
 
 
 def check_angles(check, angles, g):
@@ -341,7 +358,30 @@ def large_epsilon(got, x):
         yield x / ((x * x).mean(-1, keepdim=True) + eps).sqrt()
 
 
-RMS_MISTAKES = [centred, of_the_sum, without_root, other_axis, large_epsilon]
+def deviation(got, x):
+    """divided by the standard deviation, which has the mean taken off: take
+    the root of the mean square."""
+    for correction in (0, 1):
+        yield x / x.std(-1, correction=correction, keepdim=True)
+
+
+def of_sizes(got, x):
+    """divided by the mean, or the largest, of the absolute values: take the
+    root of the mean square."""
+    yield x / x.abs().mean(-1, keepdim=True)
+    yield x / x.abs().amax(-1, keepdim=True)
+
+
+def rough(got, x):
+    """right to two digits or three: part of it is computed in half
+    precision."""
+    right = x / (x * x).mean(-1, keepdim=True).sqrt()
+    if got.shape == x.shape and torch.allclose(got, right, 0.02, 0.02):
+        yield got
+
+
+RMS_MISTAKES = [centred, of_the_sum, without_root, other_axis, deviation,
+                of_sizes, large_epsilon, rough]
 
 
 def check_rms_norm(check, rms_norm, g):
@@ -375,16 +415,17 @@ def check_orthogonal(check, orthogonal, g):
     # Newton and Schulz's steps in bfloat16 leave up to 0.06 beside the
     # diagonal, the sign of each entry 0.25 or more.
     limit = 0.12
-    for shape, size in (((8, 8), 1.0), ((8, 16), 1e-3), ((16, 8), 100.0)):
+    for shape, size in (((16, 8), 100.0), ((8, 8), 1.0), ((8, 16), 1e-3)):
         U, _, Vh = torch.linalg.svd(torch.randn(
             shape, generator=g).double(), full_matrices=False)
         s = size * torch.linspace(0.2, 1, min(shape)).double()
         G = U @ torch.diag(s) @ Vh
         case = f"G {shape}, singular values {0.2 * size:g} to {size:g}"
         got = numbers(
-            check, orthogonal, G.clone(), case=case, why="divide G by its "
-            "norm before the first step: from a singular value well above 1 "
-            "the polynomial runs away")
+            check, orthogonal, G.clone(), case=case, why="a number came "
+            "out of 0/0 or of an overflow. Divide G by its norm before the "
+            "first step: from a singular value well above 1 the polynomial "
+            "runs away")
         if got.shape != G.shape:
             check.fail("a tall matrix is turned over for the steps, and has "
                        "to be turned back", input=case,
@@ -410,9 +451,13 @@ def check_orthogonal(check, orthogonal, g):
         if found.max() < 0:
             check.fail("the sign is turned: this is minus the direction",
                        **lines)
+        if found.min() < -0.1:
+            check.fail("some directions are turned round: every singular "
+                       "value has to keep its sign", **lines)
         if found.max() > 4 * found.min():
-            check.fail("G was only scaled: its singular values still differ "
-                       "by their old ratio, or by much of it", **lines)
+            check.fail("the singular values still differ by their old ratio, "
+                       "or by much of it: G was only scaled, or there were "
+                       "too few steps", **lines)
         if found.min() < 0.55 or found.max() > 1.35:
             check.fail("the singular values are equal enough, but not near "
                        "1", **lines)
@@ -444,7 +489,12 @@ def check_ngram_rows(check, ngram_rows, g):
                            got=f"{out.min():g} to {out.max():g}")
             return out
 
-        reach(check, rows, torch.randint(V, (2, 12), generator=g), n, V)
+        idx = torch.randint(V, (2, 12), generator=g)
+        if (rows(idx) != rows(idx)).any():
+            check.fail("two calls with one idx differ: an n-gram keeps its "
+                       "row, so draw no numbers, count no calls, and fill "
+                       "what you allocate", input=f"n = {n}, twice the same")
+        reach(check, rows, idx, n, V)
         repeat(check, rows, n, V, g)
         swap(check, rows, n, V, g)
         check.cases += 1
@@ -490,8 +540,6 @@ def repeat(check, rows, n, V, g):
     # By themselves those ids are an example, and a text, of their own.
     first, alone = rows(text), rows(gram[None])
     for a, b, why in (
-            (first, rows(text), "two calls with one text differ: the function "
-             "may not draw numbers, nor keep a state that changes"),
             (first[0, n - 1], first[0, [2 * n, T - 1]],
              "the row depends on the place in the text"),
             (first[0, n - 1], first[1:, n - 1],
@@ -549,6 +597,14 @@ def no_weight(got, p, q, weight):
     yield (p + q) / 2
 
 
+def other_share(got, p, q, weight):
+    """another weight is used: the shares are `weight` and 1 - weight, as
+    they come."""
+    if got.shape == p.shape:
+        share = ((got - q) * (p - q)).sum() / ((p - q)**2).sum()
+        yield share * p + (1 - share) * q
+
+
 def log_of_mixture(got, p, q, weight):
     """the mixture is right, and then its logarithm is taken: return the
     probabilities."""
@@ -562,8 +618,8 @@ def no_distribution(got, p, q, weight):
         yield got
 
 
-MIX_MISTAKES = [other_weight, of_logs, unweighted, no_weight, log_of_mixture,
-                no_distribution]
+MIX_MISTAKES = [other_weight, of_logs, unweighted, no_weight, other_share,
+                log_of_mixture, no_distribution]
 
 
 def check_mix(check, mix, g):
