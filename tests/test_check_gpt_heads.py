@@ -38,10 +38,12 @@ class Longhand(nn.Module):
     def scale(self, D):
         return D**-0.5
 
-    def weights(self, scores):
+    def causal(self, scores):
         T = scores.shape[-1]
-        return scores.masked_fill(self.tril[:T, :T] == 0,
-                                  float("-inf")).softmax(-1)
+        return scores.masked_fill(self.tril[:T, :T] == 0, float("-inf"))
+
+    def weights(self, scores):
+        return self.causal(scores).softmax(-1)
 
     def together(self, y, B, T, C):
         return y.transpose(1, 2).contiguous().view(B, T, C)
@@ -80,13 +82,98 @@ class WithDropout(Longhand):
         return F.dropout(self.c_proj(y), self.config.dropout, self.training)
 
 
-RIGHT = [CausalSelfAttention, Longhand, Einsum, InALoop, WithDropout,
+class LecturesDropout(Longhand):
+    """Its share is a number, whatever the config says."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.drop, self.dropout = nn.Dropout(0.2), nn.Dropout(0.2)
+
+    def weights(self, scores):
+        return self.drop(super().weights(scores))
+
+    def last(self, y, x):
+        return self.dropout(self.c_proj(y))
+
+
+class InSinglePrecision(Longhand):
+    def weights(self, scores):
+        return F.softmax(super().causal(scores), -1,
+                         dtype=torch.float32).to(scores.dtype)
+
+
+class ForEachQuery(Longhand):
+    """A loop, but over the positions."""
+
+    def forward(self, x):
+        q, k, v = map(self.apart, self.c_attn(x).chunk(3, -1))
+        rows = [F.scaled_dot_product_attention(
+            q[:, :, t:t + 1], k[:, :, :t + 1], v[:, :, :t + 1])
+            for t in range(x.shape[1])]
+        return self.c_proj(torch.cat(rows, 2).transpose(1, 2).flatten(2))
+
+
+class StackedChunks(Longhand):
+    def forward(self, x):
+        q, k, v = (torch.stack(part.chunk(self.H, -1), 1)
+                   for part in self.c_attn(x).chunk(3, -1))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.c_proj(torch.cat(y.unbind(1), -1))
+
+
+class WithoutSoftmax(Longhand):
+    """exp, its future set to 0, divided by its sum."""
+
+    def weights(self, scores):
+        e = (scores - scores.amax(-1, keepdim=True)).exp().tril()
+        return e / e.sum(-1, keepdim=True)
+
+
+def fills(number):
+    def weights(self, scores):
+        future = torch.ones(scores.shape[-2:]).triu(1).bool()
+        return scores.masked_fill(future, number).softmax(-1)
+
+    return type("Filled", (Longhand,), {"weights": weights})
+
+
+RIGHT = [CausalSelfAttention, Longhand, Einsum, WithDropout, LecturesDropout,
+         InSinglePrecision, ForEachQuery, StackedChunks, WithoutSoftmax,
+         fills(-1e4), fills(torch.finfo(torch.float32).min),
          lambda config: Longhand(config)]
 
 
 @pytest.mark.parametrize("answer", RIGHT)
 def test_a_right_answer_passes(capsys, answer):
-    passes(capsys, check.heads, answer)
+    for _ in range(5):  # random numbers, so not by luck
+        assert "loop" not in passes(capsys, check.heads, answer)
+
+
+class AllocatesAndLoops(InALoop):
+    """Writes each head into a table of torch's usual kind of numbers."""
+
+    def forward(self, x):
+        B, T, C = x.shape
+        table = torch.zeros(B, self.H, T, C // self.H)
+        for h, part in enumerate(self.c_attn(x).chunk(3 * self.H, -1)[
+                :self.H]):
+            table[:, h] = part
+        _, k, v = map(self.apart, self.c_attn(x).chunk(3, -1))
+        y = F.scaled_dot_product_attention(table, k, v, is_causal=True)
+        return self.c_proj(self.together(y, B, T, C))
+
+
+@pytest.mark.parametrize("answer", [InALoop, AllocatesAndLoops])
+def test_a_loop_over_heads_passes_and_is_told(capsys, answer):
+    assert "loops over the heads" in passes(capsys, check.heads, answer)
+
+
+def test_answers_are_judged_in_torchs_usual_numbers(capsys):
+    torch.set_default_dtype(torch.float64)
+    try:
+        passes(capsys, check.heads, AllocatesAndLoops)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_the_starter_is_not_written_yet():
@@ -142,11 +229,13 @@ def per_head(self, rows):
     return [part.flatten(2) for part in parts]
 
 
-def kernel(**options):
+def kernel(mask=None, **options):
+    """Torch's attention; `mask` of a table of ones is its attn_mask."""
     def forward(self, x):
         B, T, C = x.shape
         q, k, v = map(self.apart, self.qkv(self.c_attn(x)))
-        y = F.scaled_dot_product_attention(q, k, v, **options)
+        y = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask and mask(torch.ones(T, T)), **options)
         return self.last(self.together(y, B, T, C), x)
 
     return forward
@@ -154,6 +243,56 @@ def kernel(**options):
 
 def always_dropped(self, x):
     return kernel(is_causal=True, dropout_p=self.config.dropout)(self, x)
+
+
+def some_viewed_wrongly(names):
+    def forward(self, x):
+        B, T, C = x.shape
+        parts = zip("qkv", self.c_attn(x).chunk(3, -1))
+        q, k, v = ((wrong_view if name in names else Longhand.apart)(
+            self, part) for name, part in parts)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.c_proj(self.together(y, B, T, C))
+
+    return planted(forward=forward)
+
+
+def keys_reshaped(first):
+    """k (B, H, D, T) by a reshape of (B, T, C), or of (B, H, T, D)."""
+    def forward(self, x):
+        B, T, C = x.shape
+        q, k, v = self.c_attn(x).chunk(3, -1)
+        k = first(self, k).reshape(B, self.H, C // self.H, T)
+        scores = self.apart(q) @ k * self.scale(C // self.H)
+        y = self.weights(scores) @ self.apart(v)
+        return self.c_proj(self.together(y, B, T, C))
+
+    return planted(forward=forward)
+
+
+def thirds(*shape, axis):
+    """q, k and v by one view of c_attn(x), as (B, T, C) each."""
+    def qkv(self, rows):
+        B, T, C = *rows.shape[:2], rows.shape[2] // 3
+        sizes = {"B": B, "T": T, "C": C, "H": self.H, "D": C // self.H, 3: 3}
+        return [part.reshape(B, T, C) for part in rows.reshape(
+            [sizes[axis] for axis in shape]).unbind(axis)]
+
+    return planted(qkv=qkv)
+
+
+def scaled_by_root(length):
+    def forward(self, x):
+        B, T, C = x.shape
+        q, k, v = map(self.apart, self.c_attn(x).chunk(3, -1))
+        scores = q @ k.mT / length(self, x) ** 0.5
+        return self.c_proj(self.together(self.weights(scores) @ v, B, T, C))
+
+    return planted(forward=forward)
+
+
+def lost(self, y, x):
+    return self.c_proj(y[:, -1:])
 
 
 PLANTED = {
@@ -186,6 +325,75 @@ PLANTED = {
                     "the wrong way round"),
     "mask strict": (planted(weights=softmax(lambda o: o.tril(-1))),
                     "Keep the diagonal"),
+    "mask inverted": (planted(weights=softmax(lambda o: o.triu(1))),
+                      "The mask is inverted"),
+    "mask inverted, filled with a large number": (planted(weights=softmax(
+        lambda o: o.triu(1), fill=-1e9)), "The mask is inverted"),
+    "mask inverted, in the kernel": (planted(forward=kernel(
+        lambda o: o.triu(1).bool())), "The mask is inverted"),
+    "mask strict, filled with a large number": (planted(weights=softmax(
+        lambda o: o.tril(-1), fill=-1e9)), "Keep the diagonal"),
+    "mask strict, in the kernel": (planted(forward=kernel(
+        lambda o: o.tril(-1).bool())), "Keep the diagonal"),
+    "mask late by one": (planted(weights=softmax(lambda o: o.tril(1))),
+                         "sees the next one too"),
+    "mask added": (planted(forward=kernel(torch.tril)),
+                   "A mask of ones and zeros was added"),
+    "mask of -10": (fills(-10.0), "are not low enough"),
+    "mask of -20": (fills(-20.0), "are not low enough"),
+    "-10 added": (planted(forward=kernel(lambda o: -10 * o.triu(1))),
+                  "are not low enough"),
+    "mask of 1e-9": (planted(weights=softmax(torch.tril, fill=1e-9)),
+                     "exp(0) = 1"),
+    "infinity times 0": (planted(weights=lambda self, s: (
+        s - torch.inf * (1 - torch.ones_like(s).tril())).softmax(-1)),
+        "or infinity times 0"),
+    "q viewed wrongly": (some_viewed_wrongly("q"), "You viewed q as"),
+    "k viewed wrongly": (some_viewed_wrongly("k"), "You viewed k as"),
+    "v viewed wrongly": (some_viewed_wrongly("v"), "You viewed v as"),
+    "q and k viewed wrongly": (some_viewed_wrongly("qk"),
+                               "You viewed q and k as"),
+    "keys reshaped": (keys_reshaped(lambda self, k: k),
+                      "You made k (B, H, D, T) by view"),
+    "keys reshaped, not transposed": (keys_reshaped(Longhand.apart),
+                                      "You made k (B, H, D, T) by view"),
+    "parts last": (thirds("B", "T", "H", "D", 3, axis=-1),
+                   "as (B, T, H, D, 3)"),
+    "parts before the batch": (thirds(3, "B", "T", "C", axis=0),
+                               "with the 3 before T"),
+    "parts before the text": (thirds("B", 3, "T", "C", axis=1),
+                              "with the 3 before T"),
+    "scaled by H": (scaled_by_root(lambda self, x: self.H),
+                    "the root of another length"),
+    "scaled by T": (scaled_by_root(lambda self, x: x.shape[1]),
+                    "the root of another length"),
+    "softmax over examples": (planted(weights=softmax(torch.tril, 0)),
+                              "over the examples"),
+    "softmax over examples, filled with a large number": (
+        planted(weights=softmax(torch.tril, 0, -1e9)), "over the examples"),
+    "softmax over heads, filled with a large number": (
+        planted(weights=softmax(torch.tril, 1, -1e9)), "runs over the heads"),
+    "half precision": (planted(weights=lambda self, s: self.causal(
+        s).bfloat16().softmax(-1).to(s.dtype)), "half precision"),
+    "examples mixed": (planted(last=lambda self, y, x: self.c_proj(
+        y - y.mean(0))), "depends on another example"),
+    "not scaled, no mask": (
+        planted(scale=lambda self, D: 1.0,
+                weights=lambda self, s: s.softmax(-1)),
+        "depends on a later input"),
+    "a window": (planted(weights=softmax(lambda o: o.tril().triu(-2))),
+                 "does not depend on all inputs"),
+    "projected twice": (planted(last=lambda self, y, x: self.c_proj(
+        self.c_proj(y))), "but not by the right numbers"),
+    "one position": (planted(last=lost), "has the shape of x"),
+    "gradient of NaN": (planted(weights=lambda self, s: Longhand.weights(
+        self, s + torch.sqrt(s - s))), "gradient in x is NaN"),
+    "dropout of the lecture's share left on": (
+        planted(last=lambda self, y, x: F.dropout(self.c_proj(y), 0.2)),
+        "dropout is on in evaluation mode"),
+    "written over": (planted(weights=lambda self, s: self.causal(
+        s).softmax(-1).mul_(1.0).exp_().log_().mul_(1.0)),
+        "modified by an inplace operation"),
     "mask of zeros": (planted(weights=softmax(torch.tril, fill=0.0)),
                       "exp(0) = 1"),
     "mask too late": (planted(
@@ -229,6 +437,15 @@ def test_a_planted_mistake_is_named_and_no_other(name):
     answer, fragment = PLANTED[name]
     said = refuses(check.heads, answer)
     assert {f for _, f in PLANTED.values() if f in said} == {fragment}
+
+
+def test_sizes_typed_in_are_not_called_a_mask():
+    """A case with shorter texts is the first where they do not fit."""
+    def apart(self, part):
+        return part.view(2, -1, 3, 4).transpose(1, 2)
+
+    said = refuses(check.heads, planted(apart=apart))
+    assert "raised RuntimeError" in said and "cut the mask" not in said
 
 
 def lacking(**layers):

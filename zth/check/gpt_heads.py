@@ -9,6 +9,7 @@ import itertools
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from zth.check import Wrong, show
 from zth.check.tensors import TensorCheck as Check
@@ -16,6 +17,7 @@ from zth.gpt import GPTConfig
 
 __all__ = ["heads"]
 
+FILLS = (-torch.inf, -1e9)  # what masked scores usually are
 NAMES = ("c_attn.weight", "c_attn.bias", "c_proj.weight", "c_proj.bias")
 
 
@@ -74,19 +76,31 @@ def join_interleaved(y):
     return y.permute(0, 2, 3, 1).flatten(2)
 
 
-def causal(scores):
-    """Minus infinity where a key is later than the query."""
-    seen = torch.ones_like(scores, dtype=torch.bool).tril()
-    return scores.masked_fill(~seen, -torch.inf)
+def filled(seen, fill=-torch.inf):
+    """A mask: what `seen` of a table of ones makes 0 has the score `fill`."""
+    def mask(scores):
+        return scores.masked_fill(seen(torch.ones_like(scores)) == 0, fill)
+
+    return mask
 
 
-def attend(x, weights, H, *, parts="qkv", split=split, join=join, power=-0.5,
-           width=None, mask=causal, axis=-1, after=None):
-    """Attention of all heads, before the projection, one thing changed."""
+def cut(rows):
+    """(B, T, 3C) to three of (B, T, C)."""
+    return rows.chunk(3, -1)
+
+
+def attend(x, weights, H, *, cut=cut, parts="qkv", split=split, wrongly="",
+           turn=lambda k: k.mT, join=join, power=-0.5, width=None,
+           mask=filled(torch.tril), axis=-1, after=None):
+    """Attention of all heads, before the projection, one thing changed.
+
+    Of q, k and v those in `wrongly` are viewed as (B, H, T, D) at once.
+    """
     w, b, _, _ = weights
-    given = dict(zip(parts, (x @ w.T + b).chunk(3, -1)))
-    q, k, v = (split(given[name], H) for name in "qkv")
-    scores = q @ k.mT * (width or q.shape[-1]) ** power
+    given = dict(zip(parts, cut(x @ w.T + b)))
+    q, k, v = ((split_wrong if name in wrongly else split)(given[name], H)
+               for name in "qkv")
+    scores = q @ turn(k) * (width or q.shape[-1]) ** power
     P = mask(scores).softmax(axis)
     return join((after(P) if after else P) @ v)
 
@@ -100,15 +114,39 @@ def untransposed(got, x, weights, H, block_size):
     the T C numbers of an example into H stretches of time, and transposing
     back afterwards lets a position see later ones. View as (B, T, H, D),
     which cuts each row into heads, then transpose(1, 2)."""
-    yield project(attend(x, weights, H, split=split_wrong), weights)
+    yield project(attend(x, weights, H, wrongly="qkv"), weights)
 
 
 def untransposed_twice(got, x, weights, H, block_size):
     """You viewed wrongly both ways, q, k, v as (B, H, T, D) and back without
     a transpose: no future leaks, but each head sees only its own stretch of
     time. View as (B, T, H, D), transpose(1, 2), and back the same way."""
-    yield project(attend(x, weights, H, split=split_wrong, join=join_wrong),
+    yield project(attend(x, weights, H, wrongly="qkv", join=join_wrong),
                   weights)
+
+
+def viewed_wrongly(names):
+    """The mistake of those who view some of q, k and v wrongly, not all."""
+    def mistake(got, x, weights, H, block_size):
+        yield project(attend(x, weights, H, wrongly=names), weights)
+
+    others = [name for name in "qkv" if name not in names]
+    mistake.__doc__ = (
+        f"You viewed {' and '.join(names)} as (B, H, T, D), without a "
+        f"transpose, and {' and '.join(others)} rightly. All three are viewed "
+        "as (B, T, H, D), then transpose(1, 2).")
+    return mistake
+
+
+def reshaped_keys(got, x, weights, H, block_size):
+    """You made k (B, H, D, T) by view or reshape: that only reads the same
+    row of numbers in other lengths. After (B, T, H, D) and transpose(1, 2),
+    as for q and v, transpose(-2, -1)."""
+    B, T, C = x.shape
+    yield project(attend(x, weights, H, turn=lambda k: k.reshape(
+        B, H, C // H, T)), weights)
+    yield project(attend(x, weights, H, turn=lambda k: join(k).reshape(
+        B, H, C // H, T)), weights)
 
 
 def not_transposed_back(got, x, weights, H, block_size):
@@ -122,7 +160,7 @@ def over_the_heads(got, x, weights, H, block_size):
     """With q, k, v as (B, T, H, D) the product is (B, T, H, H): each position
     looks from head to head within itself, and never at another position.
     transpose(1, 2) makes them (B, H, T, D)."""
-    for mask in (causal, lambda scores: scores):
+    for mask in (filled(torch.tril), lambda scores: scores):
         yield project(attend(x, weights, H, split=split_none,
                              join=join_none, mask=mask), weights)
 
@@ -131,6 +169,14 @@ def scaled_by_n_embd(got, x, weights, H, block_size):
     """You divided by the root of n_embd: the dot product has D = n_embd /
     n_head terms, so divide by the root of D."""
     yield project(attend(x, weights, H, width=x.shape[-1]), weights)
+
+
+def scaled_by_another(got, x, weights, H, block_size):
+    """You divided by the root of another length (B, H, T or block_size): the
+    dot product of a query and a key has D terms, so divide by the root of
+    D."""
+    for width in (H, x.shape[1], block_size, x.shape[0]):
+        yield project(attend(x, weights, H, width=width), weights)
 
 
 def not_scaled(got, x, weights, H, block_size):
@@ -156,7 +202,17 @@ def over_queries(got, x, weights, H, block_size):
 
 def softmax_over_heads(got, x, weights, H, block_size):
     """The softmax runs over the heads: take the last axis, the keys."""
-    yield project(attend(x, weights, H, axis=1), weights)
+    for fill in FILLS:
+        yield project(attend(x, weights, H, axis=1,
+                             mask=filled(torch.tril, fill)), weights)
+
+
+def softmax_over_examples(got, x, weights, H, block_size):
+    """The softmax runs over the examples of the batch: take the last axis,
+    the keys."""
+    for fill in FILLS:
+        yield project(attend(x, weights, H, axis=0,
+                             mask=filled(torch.tril, fill)), weights)
 
 
 def no_mask(got, x, weights, H, block_size):
@@ -164,22 +220,61 @@ def no_mask(got, x, weights, H, block_size):
     yield project(attend(x, weights, H, mask=lambda s: s), weights)
 
 
+def blind(x, weights, H, seen):
+    """What comes out where a query may see no key at all.
+
+    Minus infinities give NaN, which torch's own attention turns into zeros;
+    any large number gives equal weights.
+    """
+    for fill in FILLS:
+        for after in (None, torch.nan_to_num):
+            yield project(attend(x, weights, H, after=after,
+                                 mask=filled(seen, fill)), weights)
+
+
 def mask_turned(got, x, weights, H, block_size):
     """The mask is the wrong way round: it hides the past."""
-    def turned(scores):
-        return causal(scores.mT).mT
+    yield from blind(x, weights, H, torch.triu)
 
-    yield project(attend(x, weights, H, mask=turned), weights)
+
+def mask_inverted(got, x, weights, H, block_size):
+    """The mask is inverted: it hides the past and the present, and shows the
+    future. Fill with minus infinity where tril is 0; in the attn_mask of
+    F.scaled_dot_product_attention True means seen."""
+    yield from blind(x, weights, H, lambda ones: ones.triu(1))
 
 
 def mask_strict(got, x, weights, H, block_size):
-    """The mask hides the position itself, and the first one sees nothing:
-    softmax of nothing but minus infinity is NaN. Keep the diagonal."""
-    def strict(scores):
-        seen = torch.ones_like(scores, dtype=torch.bool).tril(-1)
-        return scores.masked_fill(~seen, -torch.inf)
+    """The mask hides the position itself, and the first one sees nothing (a
+    softmax of nothing but minus infinity is NaN). Keep the diagonal."""
+    yield from blind(x, weights, H, lambda ones: ones.tril(-1))
 
-    yield project(attend(x, weights, H, mask=strict), weights)
+
+def mask_late_by_one(got, x, weights, H, block_size):
+    """The mask is off by one: each position sees the next one too. The
+    diagonal is the last that is seen: tril() without a 1, or triu(1) for
+    what is hidden."""
+    yield project(attend(x, weights, H, mask=filled(
+        lambda ones: ones.tril(1))), weights)
+
+
+def mask_added(got, x, weights, H, block_size):
+    """A mask of ones and zeros was added to the scores: add 0 where a key is
+    seen and minus infinity where not, or give F.scaled_dot_product_attention
+    a mask of bool."""
+    yield project(attend(x, weights, H, mask=lambda s: s + torch.ones_like(
+        s).tril()), weights)
+
+
+def mask_filled_too_high(got, x, weights, H, block_size):
+    """Masked scores are not low enough, -10 or so: a score that is seen can
+    be lower still, and then the future has the larger weight. Fill with
+    minus infinity."""
+    for fill in (-1, -2, -5, -10, -15, -20, -30):
+        yield project(attend(x, weights, H, mask=filled(torch.tril, fill)),
+                      weights)
+        yield project(attend(x, weights, H, mask=lambda s: s + fill * (
+            1 - torch.ones_like(s).tril())), weights)
 
 
 def mask_of_zeros(got, x, weights, H, block_size):
@@ -239,12 +334,102 @@ def residual_inside(got, x, weights, H, block_size):
     yield x + project(attend(x, weights, H), weights)
 
 
+def parts_last(got, x, weights, H, block_size):
+    """You viewed c_attn(x) as (B, T, H, D, 3), or with the 3 after H: its 3 C
+    numbers are the queries of all heads, then all keys, then all values.
+    View as (B, T, 3, H, D), or split by C first."""
+    def cut_last(rows):
+        return rows.unflatten(-1, (-1, 3)).unbind(-1)
+
+    yield project(attend(x, weights, H, cut=cut_last), weights)
+
+
+def parts_first(got, x, weights, H, block_size):
+    """You viewed c_attn(x) with the 3 before T: that cuts the text, or the
+    batch, into thirds. Its last axis has q, k and v: split by C along it, or
+    view as (B, T, 3, H, D)."""
+    B, T, C = x.shape
+    for first, then in (((3, B, T, C), 0), ((B, 3, T, C), 1)):
+        def cut_first(rows):
+            return rows.reshape(first).unbind(then)
+
+        yield project(attend(x, weights, H, cut=cut_first), weights)
+
+
+def nearly(got, x, weights, H, block_size):
+    """Nearly right, to a digit or two: part of it is computed in half precision, or
+    a small number was added."""
+    right = project(attend(x, weights, H), weights)
+    if got.shape == right.shape and torch.allclose(got, right, 0.05, 0.1):
+        yield got
+
+
 HEADS_MISTAKES = [
-    untransposed, untransposed_twice, not_transposed_back, over_the_heads,
-    scaled_by_n_embd, not_scaled, scaled_by_width, multiplied, over_queries,
-    softmax_over_heads, no_mask, mask_turned, mask_strict, mask_of_zeros,
-    mask_too_late, interleaved, joined_interleaved, other_order,
-    mixed_per_head, no_projection, residual_inside]
+    untransposed, untransposed_twice,
+    *map(viewed_wrongly, ("q", "k", "v", "qk", "qv", "kv")),
+    reshaped_keys, not_transposed_back, over_the_heads, scaled_by_n_embd,
+    scaled_by_another, not_scaled, scaled_by_width, multiplied, over_queries,
+    softmax_over_heads, softmax_over_examples, no_mask, mask_turned,
+    mask_inverted, mask_strict, mask_late_by_one, mask_of_zeros, mask_added,
+    mask_filled_too_high, mask_too_late, interleaved, joined_interleaved,
+    other_order, mixed_per_head, parts_last, parts_first, no_projection,
+    residual_inside, nearly]
+
+
+# What can be said of an answer that is like none of these.
+
+
+def not_a_number(got, *inputs):
+    """NaN: a softmax of nothing but minus infinity, or infinity times 0."""
+    yield got
+
+
+def mixed_examples(got, *inputs):
+    """An output depends on another example of the batch: a view has put
+    numbers of two examples together, or a sum runs over the batch."""
+    yield got
+
+
+def sees_the_future(got, *inputs):
+    """An output depends on a later input: change one position, and look which
+    outputs move. The mask lets the future in, or a view has put numbers of
+    two positions together."""
+    yield got
+
+
+def misses_the_past(got, *inputs):
+    """An output does not depend on all inputs up to its own: change one
+    position, and look which outputs move."""
+    yield got
+
+
+def other_numbers(got, *inputs):
+    """Each output depends on the inputs it should, but not by the right
+    numbers: look at the scale, the order of q, k and v and of the heads, and
+    the projection."""
+    yield got
+
+
+def symptom(model, x, got):
+    """Which of these it is, found by changing one position at a time."""
+    if not got.isfinite().all():
+        return not_a_number
+    B, T, _ = x.shape
+    x = 0.1 * x  # small scores: no key has a weight too small to be seen
+    before = model(x)
+    moved = torch.zeros(B, T, B, T, dtype=torch.bool)  # [changed, output]
+    for b, t in itertools.product(range(B), range(T)):
+        other = x.clone()
+        other[b, t] += 0.1
+        moved[b, t] = (model(other) != before).any(-1)
+    within = moved[range(B), :, range(B)].any(0)  # [changed t, output t]
+    moved[range(B), :, range(B)] = False
+    if moved.any():
+        return mixed_examples
+    if within.tril(-1).any():
+        return sees_the_future
+    return other_numbers if (within == torch.ones_like(
+        within).triu()).all() else misses_the_past
 
 
 def weights_of(check, model, config, case):
@@ -255,7 +440,7 @@ def weights_of(check, model, config, case):
         shapes = {k: s for k, s in shapes.items() if k.endswith("weight")}
     found = {name: tuple(p.shape) for name, p in model.named_parameters()}
     if found == shapes:
-        zero = torch.zeros(3 * C, dtype=torch.float64)
+        zero = torch.zeros(3 * C)
         return [model.c_attn.weight,
                 model.c_attn.bias if config.bias else zero,
                 model.c_proj.weight,
@@ -279,23 +464,68 @@ def weights_of(check, model, config, case):
             f"{n} {s}" for n, s in found.items()) or "no parameters")
 
 
+def low_scores(model, config, x):
+    """Change weights and x so that every score is far below zero.
+
+    Queries are keys times a negative number, the first position's score with
+    itself is -25, the others' are nearer to zero.
+    """
+    C, D = config.n_embd, config.n_embd // config.n_head
+    x[:] = x[:, :1] * torch.linspace(1, 0.5, x.shape[1])[:, None]
+    w = model.c_attn.weight
+    keys = w[C:2 * C].view(-1, D, C)  # (H, D, C)
+    size = (keys @ x[0, 0]).square().sum(-1)  # (H)
+    w[:C] = (-25 * D**0.5 / size[:, None, None] * keys).view(C, C)
+
+
+class Calls(TorchFunctionMode):
+    """Counts the calls of torch's functions."""
+
+    count = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.count += 1
+        return function(*args, **(kwargs or {}))
+
+
+def loops(attention):
+    """Whether more heads make more calls of torch's functions."""
+    counts = []
+    for H in (2, 4, 8):
+        model = attention(GPTConfig(5, 3, 1, H, 16)).eval()
+        with torch.no_grad(), Calls() as calls:
+            model(torch.ones(1, 3, 16))
+        counts.append(calls.count)
+    return counts[0] < counts[1] < counts[2]
+
+
+def works(model, x):
+    try:
+        model(x)
+    except Exception:
+        return False
+    return True
+
+
 def heads(attention):
     """Check the class CausalSelfAttention, exercise L7-EX1.
 
     attention(config) -> a module with nn.Linear layers c_attn and c_proj,
     for n_embd, n_head, block_size and bias of a GPTConfig; the module maps x
-    (B, T, C) to (B, T, C), for T up to block_size.
+    (B, T, C) to (B, T, C), for T up to block_size. It is judged in evaluation
+    mode, without dropout. A loop over the heads is right, and is said.
     """
     check, g = Check("heads"), torch.Generator()
     g.seed()
     if isinstance(attention, nn.Module):
         check.fail("hand over the class itself, not an object of it",
                    got=show(type(attention).__name__ + "(…)"))
-    for B, T, C, H, block_size, bias, dropout in (
-            (2, 5, 12, 3, 5, True, 0.0), (2, 3, 12, 3, 8, True, 0.0),
-            (1, 6, 8, 4, 7, False, 0.0), (3, 4, 6, 1, 4, True, 0.0),
-            (2, 4, 6, 6, 9, True, 0.0), (2, 1, 8, 2, 4, True, 0.0),
-            (2, 5, 12, 2, 5, True, 0.5)):
+    low = 1, 3, 8, 2, 3, False, 0.0
+    for sizes in ((2, 5, 12, 3, 5, True, 0.0), (2, 3, 12, 3, 8, True, 0.0),
+                  (1, 6, 8, 4, 7, False, 0.0), (3, 4, 6, 1, 4, True, 0.0),
+                  (2, 4, 6, 6, 9, True, 0.0), (2, 1, 8, 2, 4, True, 0.0),
+                  (2, 5, 12, 2, 5, True, 0.5), low):
+        B, T, C, H, block_size, bias, dropout = sizes
         config = GPTConfig(5, block_size, 1, H, C, dropout, bias)
         case = (f"n_embd {C}, n_head {H}, block_size {block_size}, bias "
                 f"{bias}, dropout {dropout}; x of shape {(B, T, C)}")
@@ -303,14 +533,21 @@ def heads(attention):
         if not isinstance(model, nn.Module):
             check.fail("make it a class CausalSelfAttention(nn.Module)",
                        input=case, got=show(model))
-        model = model.double()
         weights = weights_of(check, model, config, case)
-        for p in model.parameters():
-            p.data = 0.6 * torch.randn(p.shape, generator=g).double()
-        x = torch.randn(B, T, C, generator=g).double()
-        judge(check, model.train(not dropout), x, weights, config, case)
+        x = torch.randn(B, T, C, generator=g)
+        with torch.no_grad():
+            for p in model.parameters():
+                p.normal_(0, 0.6, generator=g)
+            if sizes is low:
+                case += ", all scores far below zero"
+                low_scores(model, config, x)
+        judge(check, model.eval(), x, weights, config, case)
         check.cases += 1
-    check.passed()
+    remark = f"{check.cases} cases"
+    if loops(attention):
+        remark += ("; it still loops over the heads, and the exercise asks "
+                   "for none")
+    check.passed(remark)
 
 
 def judge(check, model, x, weights, config, case):
@@ -320,7 +557,9 @@ def judge(check, model, x, weights, config, case):
     try:
         got = check.call(model, theirs, case=case)
     except Wrong as wrong:
-        if T < config.block_size and isinstance(wrong.__cause__, RuntimeError):
+        if isinstance(wrong.__cause__, RuntimeError) and (
+                T < config.block_size and works(
+                    model, torch.ones(1, config.block_size, x.shape[2]))):
             check.fail(
                 f"a text may be shorter than block_size: cut the mask to "
                 f"[:T, :T], or make it of T ({wrong.__cause__})", input=case)
@@ -328,16 +567,25 @@ def judge(check, model, x, weights, config, case):
     if not isinstance(got, torch.Tensor):
         check.fail("forward returns one tensor (B, T, C)", input=case,
                    got=show(got))
-    if config.dropout and not torch.equal(got, model(theirs)):
-        check.fail("dropout is on in evaluation mode: two calls differ. "
-                   "F.dropout and F.scaled_dot_product_attention do not know "
-                   "the mode: give them the share `self.dropout if "
-                   "self.training else 0.0`", input=case)
-    args = weights, H, config.block_size
-    want = head_by_head(mine, *args)
+    if got.shape != x.shape:
+        check.fail("the result has the shape of x: the heads lie side by "
+                   "side again, at every position", input=case,
+                   expected=f"shape {tuple(x.shape)}",
+                   got=f"shape {tuple(got.shape)}")
     with torch.no_grad():
-        check.expect("output", got, want, HEADS_MISTAKES, (x, *args),
-                     case=case, atol=1e-6, rtol=1e-6)
+        again = model(x.clone())
+    if not torch.allclose(got, again, equal_nan=True):
+        check.fail("dropout is on in evaluation mode: two calls with one x "
+                   "differ. F.dropout and F.scaled_dot_product_attention do "
+                   "not know the mode: give them the share `self.dropout if "
+                   "self.training else 0.0`", input=case)
+    args = [w.double() for w in weights], H, config.block_size
+    want = head_by_head(mine.double(), *args)
+    with torch.no_grad():
+        right = check.same(check.read(got), want, 1e-4, 1e-4)
+        rest = [] if right else [symptom(model, x, got)]
+        check.expect("output", got, want, HEADS_MISTAKES + rest,
+                     (x.double(), *args), case=case, atol=1e-4, rtol=1e-4)
     pull = torch.linspace(-1, 1, x.numel(), dtype=x.dtype).view(x.shape)
     inputs = dict(zip(NAMES, weights))
     inputs = {n: p for n, p in inputs.items() if p.requires_grad}
@@ -346,10 +594,15 @@ def judge(check, model, x, weights, config, case):
     if not got.requires_grad:
         check.fail("no gradient comes back: something was detached, or "
                    "computed under torch.no_grad()", input=case)
-    found = torch.autograd.grad((got * pull).sum(),
-                                [theirs, *inputs.values()],
-                                allow_unused=True)
+    found = check.call(
+        lambda: torch.autograd.grad((got * pull).sum(), [
+            theirs, *inputs.values()], allow_unused=True), case=case)
     for name, a, b in zip(("x", *inputs), found, wanted):
-        if a is None or not torch.allclose(a, b, atol=1e-6, rtol=1e-6):
+        if a is not None and a.isnan().any():
+            check.fail(f"the output is right, its gradient in {name} is NaN: "
+                       "on the way an infinity is multiplied by 0, as in a "
+                       "mask that is multiplied", input=case)
+        # Single precision leaves 1e-5, what is detached a good part of b.
+        if a is None or not torch.allclose(a, b, atol=1e-3, rtol=1e-3):
             check.fail(f"the output is right, its gradient in {name} is not: "
                        "something on the way was detached", input=case)
