@@ -291,6 +291,11 @@ def scaled_by_root(length):
     return planted(forward=forward)
 
 
+def counted(self, y, x):
+    self.calls = getattr(self, "calls", 0) + 1
+    return self.c_proj(y) / self.calls
+
+
 def lost(self, y, x):
     return self.c_proj(y[:, -1:])
 
@@ -391,6 +396,10 @@ PLANTED = {
     "dropout of the lecture's share left on": (
         planted(last=lambda self, y, x: F.dropout(self.c_proj(y), 0.2)),
         "dropout is on in evaluation mode"),
+    "another in training": (
+        planted(weights=lambda self, s: (s if self.training else self.causal(
+            s)).softmax(-1)), "in training mode it is another"),
+    "counts its calls": (planted(last=counted), "leaves something behind"),
     "written over": (planted(weights=lambda self, s: self.causal(
         s).softmax(-1).mul_(1.0).exp_().log_().mul_(1.0)),
         "modified by an inplace operation"),
@@ -442,7 +451,7 @@ def test_a_planted_mistake_is_named_and_no_other(name):
 def test_sizes_typed_in_are_not_called_a_mask():
     """A case with shorter texts is the first where they do not fit."""
     def apart(self, part):
-        return part.view(2, -1, 3, 4).transpose(1, 2)
+        return part.view(*part.shape[:2], 3, 4).transpose(1, 2)
 
     said = refuses(check.heads, planted(apart=apart))
     assert "raised RuntimeError" in said and "cut the mask" not in said

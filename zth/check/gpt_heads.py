@@ -357,8 +357,8 @@ def parts_first(got, x, weights, H, block_size):
 
 
 def nearly(got, x, weights, H, block_size):
-    """Nearly right, to a digit or two: part of it is computed in half precision, or
-    a small number was added."""
+    """Nearly right, to a digit or two: part of it is computed in half
+    precision, or a small number changes it on the way."""
     right = project(attend(x, weights, H), weights)
     if got.shape == right.shape and torch.allclose(got, right, 0.05, 0.1):
         yield got
@@ -488,13 +488,14 @@ class Calls(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def loops(attention):
+def loops(check, attention):
     """Whether more heads make more calls of torch's functions."""
     counts = []
     for H in (2, 4, 8):
         model = attention(GPTConfig(5, 3, 1, H, 16)).eval()
         with torch.no_grad(), Calls() as calls:
-            model(torch.ones(1, 3, 16))
+            check.call(model, torch.ones(1, 3, 16), case=f"n_embd 16, n_head "
+                       f"{H}, block_size 3; x of shape (1, 3, 16)")
         counts.append(calls.count)
     return counts[0] < counts[1] < counts[2]
 
@@ -507,20 +508,43 @@ def works(model, x):
     return True
 
 
+@torch.no_grad()
+def seeded(model, x):
+    """The output with random numbers that are the same at each call."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return model(x.clone())
+
+
+@torch.no_grad()
+def differs_in_training(check, model, x, want, case):
+    """Whether training mode gives another output, without dropout.
+
+    Of many copies of x in one batch dropout would spare some and not others.
+    """
+    copies = check.call(model.train(), x.repeat(256, 1, 1),
+                        case=f"{case}, 256 times, in training mode")
+    model.eval()
+    copies = copies.view(256, *x.shape).double()
+    near = {"atol": 1e-4, "rtol": 1e-4}
+    return (torch.allclose(copies, copies[:1].expand_as(copies), **near)
+            and not torch.allclose(copies[0], want, **near))
+
+
 def heads(attention):
     """Check the class CausalSelfAttention, exercise L7-EX1.
 
     attention(config) -> a module with nn.Linear layers c_attn and c_proj,
     for n_embd, n_head, block_size and bias of a GPTConfig; the module maps x
-    (B, T, C) to (B, T, C), for T up to block_size. It is judged in evaluation
-    mode, without dropout. A loop over the heads is right, and is said.
+    (B, T, C) to (B, T, C), for T up to block_size. It is judged without
+    dropout. A loop over the heads passes, and the line says that there is one.
     """
     check, g = Check("heads"), torch.Generator()
     g.seed()
     if isinstance(attention, nn.Module):
         check.fail("hand over the class itself, not an object of it",
                    got=show(type(attention).__name__ + "(…)"))
-    low = 1, 3, 8, 2, 3, False, 0.0
+    judged, low = [], (1, 3, 8, 2, 3, False, 0.0)
     for sizes in ((2, 5, 12, 3, 5, True, 0.0), (2, 3, 12, 3, 8, True, 0.0),
                   (1, 6, 8, 4, 7, False, 0.0), (3, 4, 6, 1, 4, True, 0.0),
                   (2, 4, 6, 6, 9, True, 0.0), (2, 1, 8, 2, 4, True, 0.0),
@@ -541,17 +565,23 @@ def heads(attention):
             if sizes is low:
                 case += ", all scores far below zero"
                 low_scores(model, config, x)
-        judge(check, model.eval(), x, weights, config, case)
+        judged.append(judge(check, model.eval(), x, weights, config, case))
         check.cases += 1
+    for parts in judged:
+        compare_gradients(check, *parts)
     remark = f"{check.cases} cases"
-    if loops(attention):
+    if loops(check, attention):
         remark += ("; it still loops over the heads, and the exercise asks "
                    "for none")
     check.passed(remark)
 
 
 def judge(check, model, x, weights, config, case):
-    """Compare a model's outputs and gradients with the definition's."""
+    """Compare a model's outputs with the definition's.
+
+    Returns what `compare_gradients` takes; with gradients compared after all
+    outputs, a mistake of the output is not taken for one of the gradient.
+    """
     T, H = x.shape[1], config.n_head
     mine, theirs = (x.clone().requires_grad_() for _ in range(2))
     try:
@@ -575,10 +605,13 @@ def judge(check, model, x, weights, config, case):
     with torch.no_grad():
         again = model(x.clone())
     if not torch.allclose(got, again, equal_nan=True):
+        a, b = seeded(model, x), seeded(model, x)
         check.fail("dropout is on in evaluation mode: two calls with one x "
                    "differ. F.dropout and F.scaled_dot_product_attention do "
                    "not know the mode: give them the share `self.dropout if "
-                   "self.training else 0.0`", input=case)
+                   "self.training else 0.0`" if torch.equal(a, b) else
+                   "two calls with one x differ: the first leaves something "
+                   "behind that changes the second", input=case)
     args = [w.double() for w in weights], H, config.block_size
     want = head_by_head(mine.double(), *args)
     with torch.no_grad():
@@ -586,6 +619,17 @@ def judge(check, model, x, weights, config, case):
         rest = [] if right else [symptom(model, x, got)]
         check.expect("output", got, want, HEADS_MISTAKES + rest,
                      (x.double(), *args), case=case, atol=1e-4, rtol=1e-4)
+    if not config.dropout and differs_in_training(check, model, x, want,
+                                                  case):
+        check.fail("in evaluation mode the output is right, in training mode "
+                   "it is another: only dropout may depend on the mode",
+                   input=case)
+    return case, (theirs, got), (mine, want), weights
+
+
+def compare_gradients(check, case, theirs, mine, weights):
+    """Compare the gradients of two pairs (x, output) in x and the weights."""
+    (x, got), (mine, want) = theirs, mine
     pull = torch.linspace(-1, 1, x.numel(), dtype=x.dtype).view(x.shape)
     inputs = dict(zip(NAMES, weights))
     inputs = {n: p for n, p in inputs.items() if p.requires_grad}
@@ -596,7 +640,7 @@ def judge(check, model, x, weights, config, case):
                    "computed under torch.no_grad()", input=case)
     found = check.call(
         lambda: torch.autograd.grad((got * pull).sum(), [
-            theirs, *inputs.values()], allow_unused=True), case=case)
+            x, *inputs.values()], allow_unused=True), case=case)
     for name, a, b in zip(("x", *inputs), found, wanted):
         if a is not None and a.isnan().any():
             check.fail(f"the output is right, its gradient in {name} is NaN: "
