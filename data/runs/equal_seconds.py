@@ -1,9 +1,8 @@
-"""Two models of the record `modern` again, with as many seconds as others.
+"""Three models of the record `modern` again, for as long as what they change.
 
-There `block` and `learned positions` had the steps of an estimate. By the
-record `step_time` these steps take as long on an idle core as the 1,280 of
-`shallow` and the 820 of `muon`. The positions have those of `unturned`, which
-computes the same without the turn by zero.
+By the record `step_time` the steps here take as long on an idle core as those
+of `rate`, `shallow` and `muon` there. The positions have the steps of
+`unturned`, which computes the same without the turn by zero.
 """
 
 import hashlib
@@ -12,7 +11,8 @@ from pathlib import Path
 
 CASES = [{"model": "quick", "steps": 10, "seed": 1}] + [
     {"model": model, "steps": steps, "seed": seed}
-    for model, steps in (("block", 960), ("learned positions", 890))
+    for model, steps in (("block", 960), ("learned positions", 890),
+                         ("batch", 780))
     for seed in (1, 2, 3)]
 VOLATILE = {"cpu_seconds"}
 DATA, WORKERS = "tinyshakespeare.txt", 2
