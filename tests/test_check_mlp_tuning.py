@@ -248,7 +248,7 @@ WRONG = {
     "short": (lambda: own(kneser_ney(3), 2), "at least three characters"),
     "thin rows": (lambda: own(additive(6, 0.1), 5), "the net over-fits"),
     "unfinished": (lambda: own(Function(
-        lambda i: 0.7 * FOUR.probs(i) + 0.3 / 27), 3),
+        lambda i: 0.2 * FOUR.probs(i) + 0.8 / 27), 3),
         "has not finished learning"),
 }
 

@@ -131,7 +131,7 @@ WRONG = {
     "backwards": (lambda: answer(list(map(backwards, MODELS))),
                   "reads the context backwards"),
     "trigram": (lambda: answer(seeds(3)), "only the last 2 characters"),
-    "unfinished": (lambda: answer(seeds(4, flat=0.1)), "not finished learning"),
+    "unfinished": (lambda: answer(seeds(4, flat=0.6)), "not finished learning"),
 }
 
 
