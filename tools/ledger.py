@@ -50,7 +50,7 @@ def load(root=ROOT):
 @functools.cache
 def parse(text):
     """(the ledger, its faults) of the file's text: a build asks 140 times."""
-    ledger = yaml.load(text, yaml.SafeLoader)
+    ledger = yaml.safe_load(text)
     return ledger, list(find_faults(ledger))
 
 

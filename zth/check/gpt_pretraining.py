@@ -88,7 +88,6 @@ def blanks_lost(body):
     """several blanks in a row become one: they are among the 65
     characters."""
     yield re.sub(" +", " ", mapped(body))
-    yield re.sub("  +", " ", mapped(body).replace("\n", "\n "))
     yield "\n".join(" ".join(line.split())
                     for line in mapped(body).split("\n"))
 
