@@ -6,6 +6,7 @@ Contexts and targets are ids, '.' = 0, a = 1, ..., z = 26.
 import functools
 import math
 import random
+from itertools import combinations
 
 import torch
 
@@ -642,9 +643,14 @@ def rows_that_tell(size, net_first, g):
         held = two_models(400, size, *off, g)
         val = two_models(150, size, *off[::-1], g)
         w = best_weight(*held)
-        others = [1 - w, 0.5, 0, 1, best_weight(*val), best_geometric(*held)]
-        if min(abs(w - other) for other in others) > 0.03:
+        weights = [w, 1 - w, 0.5, 0, 1, best_weight(*val),
+                   best_weight(*map(torch.cat, zip(held, val)))]
+        if apart(weights) and apart([*weights, best_geometric(*held)]):
             return held, val
+
+
+def apart(weights):
+    return all(abs(a - b) > 0.03 for a, b in combinations(weights, 2))
 
 
 def one_sided(good, size, g):
