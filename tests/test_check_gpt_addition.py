@@ -7,6 +7,7 @@ import torch
 from answers import passes, refuses
 
 from zth import addition
+from zth.check import Check
 from zth.check import gpt as check
 from zth.check.gpt_addition import carry_lost
 
@@ -58,6 +59,19 @@ def add(pairs):
 
 def test_the_solution_passes(capsys):
     passes(capsys, check.addition, held_out, batch, accuracy, add)
+
+
+def test_the_readers_random_numbers_stay(capsys):
+    served = iter([batch() for _ in range(200)])
+    before = random.getstate(), torch.get_rng_state().tolist()
+    passes(capsys, check.addition, held_out, lambda: next(served), accuracy,
+           add)
+    assert (random.getstate(), torch.get_rng_state().tolist()) == before
+
+
+def test_each_call_of_a_checker_draws_anew(monkeypatch):
+    monkeypatch.undo()
+    assert len({Check("any").seed for _ in range(20)}) > 18
 
 
 FATES = {}

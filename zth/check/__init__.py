@@ -11,6 +11,7 @@ A lecture's checkers come from one module of this package, and its pages import
 it under the name `check`. What stands here needs no torch.
 """
 
+import random
 import textwrap
 import traceback
 from pathlib import Path
@@ -24,11 +25,18 @@ class Wrong(AssertionError):
         return str(self).splitlines()
 
 
+def fresh_seed():
+    """A seed that no answer can be made for, from the operating system: the
+    reader's own random numbers come as they would have come."""
+    return random.SystemRandom().getrandbits(31)
+
+
 class Check:
-    """One call of a checker: its name, and how many cases passed so far."""
+    """One call of a checker: its name, the seed of its random cases, and how
+    many cases passed so far."""
 
     def __init__(self, name):
-        self.name, self.cases = name, 0
+        self.name, self.seed, self.cases = name, fresh_seed(), 0
 
     def fail(self, why, **lines):
         """Raise `Wrong`: a line for each of input, expected, got; and why."""

@@ -248,7 +248,8 @@ def zeros(trains, settles_at):
     trains(zero) -> names, for all 32 sets of names out of C, W1, b1, W2, b2;
     settles_at(targets (N,) int64) -> the loss in nats of the all-zero net.
     """
-    check, rng = Check("zeros"), random.Random()
+    check = Check("zeros")
+    rng = random.Random(check.seed)
     check_trains(check, trains)
     names = rng.sample(data.load_names(), 500)
     cases = [("targets of 500 names", data.windows(names, 1)[1].tolist()),
@@ -444,8 +445,8 @@ def folding(fold):
     number; -> the weight and bias of the one linear layer that does the same
     as linear layer and batch norm in evaluation mode.
     """
-    check, g = Check("folding"), torch.Generator()
-    g.seed()
+    check = Check("folding")
+    g = torch.Generator().manual_seed(check.seed)
     for fan_in, fan_out, eps, biased in (
             (30, 20, 1e-5, True), (4, 4, 1e-3, True), (3, 5, 0.1, True),
             (6, 2, 1e-5, False), (1, 1, 1e-3, True), (100, 27, 1e-5, False)):
@@ -605,8 +606,8 @@ def norms(layer_norm, rms_norm):
     layer_norm(x (..., C), gamma (C,), beta (C,), eps) and rms_norm(x, gamma,
     eps) -> (..., C): each example, and each position, on its own.
     """
-    check, g = Check("norms"), torch.Generator()
-    g.seed()
+    check = Check("norms")
+    g = torch.Generator().manual_seed(check.seed)
     cases = [("the rows [.01, .02, .03] and [2, 0, -2], eps = 0.001",
               torch.tensor([[0.01, 0.02, 0.03], [2.0, 0.0, -2.0]]), 1e-3),
              ("a row of equal numbers", torch.full((2, 4), 3.0), 1e-2)]

@@ -307,7 +307,8 @@ def trigram(answer):
     that never occurred are free where smoothing is 0. nll: the mean over
     every letter and every end, in nats.
     """
-    check, rng = Check("trigram"), random.Random()
+    check = Check("trigram")
+    rng = random.Random(check.seed)
     many = rng.sample(data.load_names(), 3000)
     cases = [(NAMES, 1), (["a"], 0.5), (NAMES, 0), (many, 1)]
     cases += [(made_up(rng, 12), rng.uniform(0.1, 3)) for _ in range(3)]
@@ -536,7 +537,8 @@ def splits(split_names, evaluate):
     shuffle with a fixed seed. evaluate(train, val, n, smoothing) -> (train
     nll, val nll), nats, of the n-gram (n = 2 or 3) fitted on train alone.
     """
-    check, rng = Check("splits"), random.Random()
+    check = Check("splits")
+    rng = random.Random(check.seed)
     names = made_up(rng, 190, 4, 9)
     names += names[:10]
     parted(check, split_names, names, "200 made-up names, ten of them twice")
@@ -805,8 +807,8 @@ def indexing(forward):
     Equal to one_hot(xs) @ W, gradients within rounding, and no tensor of the
     one-hot's size kept for the backward pass.
     """
-    check, generator = Check("indexing"), torch.Generator()
-    generator.seed()
+    check = Check("indexing")
+    generator = torch.Generator().manual_seed(check.seed)
     cases = [
         ("xs = [5, 13, 13, 1, 0]", [5, 13, 13, 1, 0]),
         ("xs = [0]", [0]),
@@ -1050,8 +1052,8 @@ def cross_entropy(answer):
     Finite for logits of any size, float32 or float64, and its gradient
     reaches the logits.
     """
-    check, generator = Check("cross_entropy"), torch.Generator()
-    generator.seed()
+    check = Check("cross_entropy")
+    generator = torch.Generator().manual_seed(check.seed)
     case = torch.tensor([[2.0, -1.0, 0.5], [0.0, 1.0, 3.0]])
     cases = [
         ("logits [[2, -1, 0.5], [0, 1, 3]], targets [1, 2]", case, [1, 2]),
@@ -1330,7 +1332,8 @@ def devices(fit_cost):
     rate in work per second that minimise the sum of the squares of
     (overhead + work / rate - seconds) / seconds.
     """
-    check, rng = Check("devices"), random.Random()
+    check = Check("devices")
+    rng = random.Random(check.seed)
     decades = [10.0**e for e in range(2, 10)]
     noise = [1.3, 0.85, 1.1, 0.8, 1.2, 0.9, 0.75, 1.25]
     cases = [("8 runs of 1e2 to 1e9 units of work, times off by up to 30 %",

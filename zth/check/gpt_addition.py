@@ -40,12 +40,12 @@ def chains(pairs):
     return longest_chain(*torch.tensor(pairs).T).tolist()
 
 
-def held_out_sums(check, held_out):
+def held_out_sums(check, held_out, rng):
     """{(a, b): whether it is held out}, after a check of the rule itself."""
     short = list(itertools.product(range(10), repeat=2))
-    drawn = [(random.randrange(100), random.randrange(100))
+    drawn = [(rng.randrange(100), rng.randrange(100))
              for _ in range(1000)]
-    drawn += [(random.randrange(1000), random.randrange(1000))
+    drawn += [(rng.randrange(1000), rng.randrange(1000))
               for _ in range(9000)]
     for a, b in short:
         first, again = (keeps_out(check, held_out, a, b) for _ in range(2))
@@ -315,13 +315,13 @@ def alike(answers, pairs):
     return sum(map(len, ways)) > len(set.union(*ways))
 
 
-def shares(check, accuracy):
+def shares(check, accuracy, rng):
     """Check the reader's accuracy on an adder whose answers are known."""
     for wrong in (0, 7, 20, 33):
         while True:
             pairs = [(100 + n // 900, 100 + n % 900)  # no pair twice
-                     for n in random.sample(range(810_000), 40)]
-            planted = [a + b + random.choice(
+                     for n in rng.sample(range(810_000), 40)]
+            planted = [a + b + rng.choice(
                 [-1, 10, -100, 1000 if a + b < 1000 else -1000]) * (i < wrong)
                 for i, (a, b) in enumerate(pairs)]
             if not wrong or not alike(planted, pairs):
@@ -392,10 +392,10 @@ SUM_MISTAKES = [turned, turned_short, no_carries, without_thousands,
                 equals_read]
 
 
-def judge(check, add, table):
+def judge(check, add, table, rng):
     """Check the model itself, on sums that the reader's rule holds out."""
     out = [pair for pair, held in table.items() if held]
-    random.shuffle(out)
+    rng.shuffle(out)
     long_ = [pair for pair in out if max(pair) > 99][:1000]
     short = [pair for pair in out if max(pair) < 100][:300]
     got = dict(zip(long_ + short, scores(check, add, long_ + short)))
@@ -442,11 +442,12 @@ def addition(held_out, batch, accuracy, add):
     right answers, add(pairs) gives the model's sums.
     """
     check = Check("addition")
-    table = held_out_sums(check, held_out)
+    rng = random.Random(check.seed)
+    table = held_out_sums(check, held_out, rng)
     check.cases += 1
     batches(check, batch, held_out)
     check.cases += 1
-    shares(check, accuracy)
-    judge(check, add, table)
+    shares(check, accuracy, rng)
+    judge(check, add, table, rng)
     check.cases += 1
     check.passed()

@@ -539,8 +539,8 @@ def heads(attention):
     (B, T, C) to (B, T, C), for T up to block_size. It is judged without
     dropout. A loop over the heads passes, and the line says that there is one.
     """
-    check, g = Check("heads"), torch.Generator()
-    g.seed()
+    check = Check("heads")
+    g = torch.Generator().manual_seed(check.seed)
     if isinstance(attention, nn.Module):
         check.fail("hand over the class itself, not an object of it",
                    got=show(type(attention).__name__ + "(…)"))

@@ -645,8 +645,8 @@ def modern(**features):
     passes that is the same for both; angles(block_size, D); rms_norm(x);
     orthogonal(G); ngram_rows(idx, n, vocab_size, buckets); mix(p, q, weight).
     """
-    check, g = Check("modern"), torch.Generator()
-    g.seed()
+    check = Check("modern")
+    g = torch.Generator().manual_seed(check.seed)
     unknown = [name for name in features if name not in FEATURES]
     if unknown or not features:
         check.fail("name what you hand over: check.modern(rotate=rotate)",

@@ -562,7 +562,8 @@ def pretraining(**answers):
     {arm: validation loss to report}, of {arm: [(step, held-out loss,
     validation loss), ...]}.
     """
-    check, rng = Check("pretraining"), random.Random()
+    check = Check("pretraining")
+    rng = random.Random(check.seed)
     unknown = [name for name in answers if name not in PARTS]
     if unknown or not answers:
         check.fail("name what you hand over: check.pretraining(clean=clean)",

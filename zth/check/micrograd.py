@@ -180,7 +180,8 @@ PAPER_MISTAKES = [
 
 def analytic(answer):
     """Check gradient(a, b, c) -> (df/da, df/db, df/dc), exact (L1-S1a)."""
-    check, rng = Check("analytic"), random.Random()
+    check = Check("analytic")
+    rng = random.Random(check.seed)
     # random ones first: at a = 2 two mistakes give one number
     for point in [*(any_point(rng) for _ in range(6)), (2.0, 3.0, 4.0)]:
         case = f"(a, b, c) = {show_point(point)}"
@@ -372,7 +373,7 @@ def polynomial(rng):
 
 def check_quotients(check, answer, quotients, mistakes):
     """Compare with one of the quotients, (f, point, h) -> three numbers."""
-    rng = random.Random()
+    rng = random.Random(check.seed)
     lecture = (f, f_slopes, "the exercise's f")
     cases = [(*lecture, (2.0, 3.0, 4.0), 0.1)]
     for _ in range(3):
@@ -1017,7 +1018,7 @@ def softmax(Value, softmax, nll):
     the log of the label's probability, a Value, for logits of any size.
     """
     check = Check("softmax")
-    rng = random.Random()
+    rng = random.Random(check.seed)
     value = check.call(Value, 2, case="Value(2)")
     if getattr(value, "data", None) != 2 or not hasattr(value, "backward"):
         check.fail("Value(2) has data 2, a grad, and a method backward()",
@@ -1181,7 +1182,8 @@ def softmax_torch(loss_and_gradient):
     gradient in each of them, right to 1e-12.
     """
     check = Check("softmax_torch")
-    for z, y in (*EDGES, ([0.1, -0.7, 1.3, 0.2], 1), *drawn(random.Random())):
+    rng = random.Random(check.seed)
+    for z, y in (*EDGES, ([0.1, -0.7, 1.3, 0.2], 1), *drawn(rng)):
         check.cases += 1
         logits = ", ".join(f"{x:.6g}" for x in z)
         case = f"loss_and_gradient([{logits}], {y})"
@@ -1426,7 +1428,8 @@ def forward_mode(answer):
     f takes as many numbers as the point has and must be called once. Right
     is what reverse mode finds: the gradient's product with the direction.
     """
-    check, rng = Check("forward_mode"), random.Random()
+    check = Check("forward_mode")
+    rng = random.Random(check.seed)
     for name, f in FUNCTIONS:
         for point, v in [([1.5, 0.75], [0.7, -1.25]), *(
                 [[rng.uniform(0.5, 2), rng.uniform(0.5, 2)],

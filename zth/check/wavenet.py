@@ -229,8 +229,8 @@ def axes(norm):
     training (or train() and eval()); layer(x) -> as x. The batch is divided
     by its biased variance or by its unbiased one, the unbiased is stored.
     """
-    check, g = Check("axes"), torch.Generator()
-    g.seed()
+    check = Check("axes")
+    g = torch.Generator().manual_seed(check.seed)
     possible = dict(CONVENTIONS)
     for shapes in ([(6, 4), (5, 4)], [(4, 3, 5), (4, 3, 5), (2, 6, 5)],
                    [(3, 2, 3), (5, 3), (2, 4, 3)], [(2, 5, 5)]):
@@ -520,8 +520,8 @@ def convolution(everywhere):
     (N, L, 27), of which row t is what the tree gives for the ids that end at
     position t, with '.' (id 0) before the text.
     """
-    check, g = Check("convolution"), torch.Generator()
-    g.seed()
+    check = Check("convolution")
+    g = torch.Generator().manual_seed(check.seed)
     for block_size, sizes, shape in (
             (8, (4, 6), (2, 12)), (8, (5, 5), (3, 27)), (4, (3, 7), (1, 9)),
             (16, (6, 4), (2, 20)), (2, (4, 4), (2, 5)), (8, (10, 12), (2, 1))):
