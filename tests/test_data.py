@@ -278,7 +278,7 @@ def test_readme_states_source_and_count():
 
 
 @given(st.text(".abcdefghijklmnopqrstuvwxyz"))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_encode_and_decode_are_inverse(text):
     ids = data.NAME_VOCAB.encode(text)
     assert ids.dtype == torch.int64 and ids.shape == (len(text),)
@@ -349,7 +349,7 @@ def lecture_windows(words, block_size, stoi):
 
 
 @given(NAME_LISTS, st.integers(0, 9))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_windows_equal_the_lectures_loop(names, block_size):
     idx, targets = data.windows(names, block_size)
     X, Y = lecture_windows(names, block_size, data.NAME_VOCAB.stoi)
@@ -387,7 +387,7 @@ def test_windows_errors():
 
 
 @given(NAME_LISTS, st.integers(1, 4))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_distinct_contexts_count_every_target(names, block_size):
     idx, targets = data.windows(names, block_size)
     contexts, counts = data.distinct_contexts(idx, targets)

@@ -168,7 +168,7 @@ def run(steps, inputs):
     return values[-1] + values[0] * 0  # torch needs a graph to follow
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(programs(), st.tuples(*INPUTS))
 def test_a_random_expression_has_torchs_value_and_gradient(steps, inputs):
     out, grads = gradients(lambda *x: run(steps, x), inputs)
