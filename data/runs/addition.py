@@ -13,14 +13,19 @@ from zth.train import cosine, decay_groups, train
 
 # mask: the first supervised position is that of "=" (right), the first of all
 # (none), or the one after "=" (late)
-CASES = [{"reverse": True, "mask": "right", "steps": 3, "dtype": "float64",
-          "seed": 1}]
+CASES = [{"reverse": True, "mask": "right", "steps": 3, "n_embd": 64,
+          "dtype": "float64", "seed": 1}]
 CASES += [
-    {"reverse": reverse, "mask": mask, "steps": steps, "dtype": "float32",
-     "seed": seed}
-    for steps, mask, reverse, seed in itertools.product(
-        [4800, 1200], ["right", "none", "late"], [True, False], [1, 2, 3])
-    if mask != "late" or reverse and steps == 1200
+    {"reverse": reverse, "mask": mask, "steps": steps, "n_embd": n_embd,
+     "dtype": "float32", "seed": seed}
+    for (mask, steps, n_embd, orders), seed in itertools.product([
+        ("right", 4800, 64, [True, False]), ("none", 4800, 64, [True, False]),
+        ("right", 1200, 64, [True, False]), ("none", 1200, 64, [True, False]),
+        ("late", 1200, 64, [True]),
+        ("right", 400, 64, [True]),  # stopped early, to see what errs
+        ("right", 1200, 32, [True]), ("right", 1200, 16, [True]),
+        ("right", 1200, 8, [True])], [1, 2, 3])
+    for reverse in orders
 ]
 VOLATILE = {"cpu_seconds"}
 WORKERS = min(12, os.cpu_count())
@@ -36,10 +41,10 @@ def held_out_sums():
     return a[order], b[order]
 
 
-def measure(reverse, mask, steps, dtype, seed):
+def measure(reverse, mask, steps, n_embd, dtype, seed):
     generator = torch.Generator().manual_seed(seed)
     model = GPT(GPTConfig(vocab_size=12, block_size=11, n_layer=1, n_head=4,
-                          n_embd=64), generator=generator)
+                          n_embd=n_embd), generator=generator)
     model = model.to(getattr(torch, dtype))
 
     def batch():
@@ -49,7 +54,9 @@ def measure(reverse, mask, steps, dtype, seed):
     a, b = held_out_sums()
     size = torch.maximum(a, b)
     length = 1 + (size > 9) + (size > 99)
-    chain = longest_chain(a, b)
+    long, chain = length == 3, longest_chain(a, b)
+    column = digits(a, 3) + digits(b, 3)  # units, tens, hundreds
+    nine = (column == 9).any(1)
 
     def right(chosen, limit):
         """The share of right answers among the first chosen problems."""
@@ -65,16 +72,24 @@ def measure(reverse, mask, steps, dtype, seed):
                                 0)):
         loss.append(step.loss)
         if step.number % EVERY == 0:
-            curve.append([step.number, right(length == 3, 1000)])
+            curve.append([step.number, right(long, 2000)])
     cpu_seconds = time.process_time() - start
-    x, y = a[length == 3][:10_000], b[length == 3][:10_000]
+    x, y, below = (n[long][:10_000] for n in (a, b, column))
     same = digits(add(model, x, y, reverse=reverse), 4) == digits(x + y, 4)
     return {
         "loss": torch.stack(loss[-EVERY:]).mean().item(),
         "curve": curve,
         "digits": [right(length == n, 10_000) for n in (1, 2, 3)],
-        "chain": [right((chain == n) & (length == 3), 2000)
-                  for n in range(4)],
+        "chain": [right(long & (chain == n), 2000) for n in range(4)],
+        "no_carry": {"a nine": right(long & (chain == 0) & nine, 2000),
+                     "no nine": right(long & (chain == 0) & ~nine, 2000)},
+        "tens_and_hundreds_nine": right(
+            long & (column[:, 1:] == 9).all(1), 2000),
         "place": same.double().mean(0).tolist(),  # units first
+        # of tens, hundreds, thousands, by what the column below adds up to:
+        # how many digits were asked, and how many of them wrong
+        "below": [[[(below[:, k] == total).sum().item(),
+                    ((below[:, k] == total) & ~same[:, k + 1]).sum().item()]
+                   for total in range(19)] for k in range(3)],
         "cpu_seconds": cpu_seconds,
     }
