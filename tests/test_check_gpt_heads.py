@@ -102,6 +102,35 @@ class InSinglePrecision(Longhand):
                          dtype=torch.float32).to(scores.dtype)
 
 
+class InDoublePrecision(Longhand):
+    """Its layers are float64, whatever x is."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.double()
+
+    def forward(self, x):
+        return super().forward(x.double()).to(x.dtype)
+
+
+class ReturnsDoublePrecision(InDoublePrecision):
+    def forward(self, x):
+        return Longhand.forward(self, x.double())
+
+
+class GrowingMask(Longhand):
+    """Keeps a mask, and makes a larger one when a longer text comes."""
+
+    kept = torch.ones(0, 0)
+
+    def weights(self, scores):
+        T = scores.shape[-1]
+        if T > len(self.kept):
+            self.kept = torch.ones(T, T).tril()
+        return scores.masked_fill(self.kept[:T, :T] == 0, float("-inf")
+                                  ).softmax(-1)
+
+
 class ForEachQuery(Longhand):
     """A loop, but over the positions."""
 
@@ -138,8 +167,9 @@ def fills(number):
 
 
 RIGHT = [CausalSelfAttention, Longhand, Einsum, WithDropout, LecturesDropout,
-         InSinglePrecision, ForEachQuery, StackedChunks, WithoutSoftmax,
-         fills(-1e4), fills(torch.finfo(torch.float32).min),
+         InSinglePrecision, InDoublePrecision, ReturnsDoublePrecision,
+         GrowingMask, ForEachQuery, StackedChunks, WithoutSoftmax,
+         fills(-1e3), fills(-1e4), fills(torch.finfo(torch.float32).min),
          lambda config: Longhand(config)]
 
 
@@ -291,6 +321,87 @@ def scaled_by_root(length):
     return planted(forward=forward)
 
 
+def scores_of(product):
+    """Another product of q and k (B, H, T, D) in place of q @ k.mT."""
+    def forward(self, x):
+        B, T, C = x.shape
+        q, k, v = map(self.apart, self.c_attn(x).chunk(3, -1))
+        y = self.weights(product(q, k) * self.scale(C // self.H)) @ v
+        return self.c_proj(self.together(y, B, T, C))
+
+    return planted(forward=forward)
+
+
+def at_once(shape, cut, back=Longhand.together):
+    """q, k and v by one view of c_attn(x), no axes exchanged."""
+    def forward(self, x):
+        B, T, C = x.shape
+        sizes = {"B": B, "T": T, "H": self.H, "D": C // self.H}
+        q, k, v = cut(self.c_attn(x).view(
+            [eval(axis, sizes) for axis in shape.split()]))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.c_proj(back(self, y, B, T, C))
+
+    return planted(forward=forward)
+
+
+def divided_twice(self, x):
+    B, T, C = x.shape
+    q, k, v = map(self.apart, self.c_attn(x).chunk(3, -1))
+    y = F.scaled_dot_product_attention(q * self.scale(C // self.H), k, v,
+                                       is_causal=True)
+    return self.c_proj(self.together(y, B, T, C))
+
+
+def without_heads(self, x):
+    q, k, v = self.c_attn(x).chunk(3, -1)
+    return self.c_proj(F.scaled_dot_product_attention(q, k, v,
+                                                      is_causal=True))
+
+
+def mixes_keys(self, x):
+    B, T, C = x.shape
+    q, k, v = map(self.apart, self.c_attn(x).chunk(3, -1))
+    scores = q @ k.mT * self.scale(C // self.H)
+    return self.c_proj(self.together(self.weights(scores) @ k, B, T, C))
+
+
+def width_first(self, part):
+    """D heads of width H."""
+    return part.view(*part.shape[:2], -1, self.H).transpose(1, 2)
+
+
+def kept(part):
+    """A mask made at the first call, and this part of it at the next."""
+    def weights(self, scores):
+        T = scores.shape[-1]
+        if not hasattr(self, "first"):
+            self.first = torch.ones(T, T).triu(1).bool()
+        now = part or slice(T)
+        return scores.masked_fill(self.first[now, now], float("-inf")
+                                  ).softmax(-1)
+
+    return planted(weights=weights)
+
+
+def shows_what_is_new(self, scores):
+    """A mask of the first text's length; a longer one's rows see all."""
+    T = scores.shape[-1]
+    self.first = getattr(self, "first", T)
+    seen = torch.ones(T, T).tril()
+    seen[self.first:] = 1
+    return scores.masked_fill(seen == 0, float("-inf")).softmax(-1)
+
+
+def exp_as_it_is(small):
+    """A softmax by hand that subtracts nothing before exp."""
+    def weights(self, scores):
+        e = self.causal(scores).exp()
+        return e / (e.sum(-1, keepdim=True) + small)
+
+    return planted(weights=weights)
+
+
 def counted(self, y, x):
     self.calls = getattr(self, "calls", 0) + 1
     return self.c_proj(y) / self.calls
@@ -344,10 +455,51 @@ PLANTED = {
                          "sees the next one too"),
     "mask added": (planted(forward=kernel(torch.tril)),
                    "A mask of ones and zeros was added"),
-    "mask of -10": (fills(-10.0), "are not low enough"),
-    "mask of -20": (fills(-20.0), "are not low enough"),
-    "-10 added": (planted(forward=kernel(lambda o: -10 * o.triu(1))),
-                  "are not low enough"),
+    **{f"mask of {fill}": (fills(float(fill)), "are not low enough")
+       for fill in (-2, -10, -20, -25, -32, -35, -38, -50, -100, -300)},
+    **{f"{fill} added": (planted(forward=kernel(
+        lambda o, fill=fill: fill * o.triu(1))), "are not low enough")
+       for fill in (-10, -25, -32, -50)},
+    "exp as it is": (exp_as_it_is(0), "You took exp of the scores"),
+    "exp as it is, a small number below": (exp_as_it_is(1e-9),
+                                           "You took exp of the scores"),
+    "a mask kept": (kept(slice(None)), "something made for the first is kept"),
+    "a mask kept and cut": (kept(None),
+                            "something made for the first is kept"),
+    "a longer text unmasked": (planted(weights=shows_what_is_new),
+                               "something made for the first is kept"),
+    "keys by queries": (scores_of(lambda q, k: k @ q.mT),
+                        "Query and key have changed places"),
+    "queries by queries": (scores_of(lambda q, k: q @ q.mT),
+                           "queries with queries"),
+    "keys by keys": (scores_of(lambda q, k: k @ k.mT), "keys with keys"),
+    "weights @ k": (planted(forward=mixes_keys), "The weights mix the keys"),
+    "divided twice by the root": (planted(forward=divided_twice),
+                                  "its square root is asked for"),
+    "divided after the softmax": (
+        planted(scale=lambda self, D: 1.0, weights=lambda self, s: (
+            self.causal(s).softmax(-1) / (
+                self.config.n_embd / self.H) ** 0.5)),
+        "after the softmax: divide the scores"),
+    "no heads": (planted(forward=without_heads), "The heads are forgotten"),
+    "no heads, divided by the root of D": (
+        planted(apart=lambda self, part: part[:, None]),
+        "The heads are forgotten"),
+    "D heads of width H": (planted(apart=width_first),
+                           "D heads of width H"),
+    "D heads of width H, in the kernel": (
+        planted(apart=width_first, forward=kernel(is_causal=True)),
+        "D heads of width H"),
+    **{f"{shape} at once, {name} back": (
+        at_once(shape, cut, back), "with T behind the heads")
+       for shape, cut in (
+           ("B 3 H T D", lambda rows: rows.unbind(1)),
+           ("3 B H T D", lambda rows: rows.unbind(0)),
+           ("B 3*H T D", lambda rows: rows.chunk(3, 1)),
+           ("B H T 3*D", lambda rows: rows.chunk(3, -1)),
+           ("B H T 3 D", lambda rows: rows.unbind(3)))
+       for name, back in (("transposed", Longhand.together),
+                          ("viewed", as_it_lies))},
     "mask of 1e-9": (planted(weights=softmax(torch.tril, fill=1e-9)),
                      "exp(0) = 1"),
     "infinity times 0": (planted(weights=lambda self, s: (
@@ -418,8 +570,8 @@ PLANTED = {
     "heads backwards": (planted(
         together=lambda self, y, B, T, C: y.flip(1).transpose(1, 2).flatten(
             2)), "concatenated in another order"),
-    "key, query, value": (planted(qkv=order("kqv")), "in another order: the "
-                          "first C rows"),
+    "key, query, value": (planted(qkv=order("kqv")),
+                          "Query and key have changed places"),
     "query, value, key": (planted(qkv=order("qvk")), "in another order: the "
                           "first C rows"),
     "value first": (planted(qkv=order("vqk")), "in another order: the first "

@@ -91,7 +91,8 @@ def cut(rows):
 
 def attend(x, weights, H, *, cut=cut, parts="qkv", split=split, wrongly="",
            turn=lambda k: k.mT, join=join, power=-0.5, width=None,
-           mask=filled(torch.tril), axis=-1, after=None):
+           mask=filled(torch.tril), softmax=torch.softmax, axis=-1,
+           after=None):
     """Attention of all heads, before the projection, one thing changed.
 
     Of q, k and v those in `wrongly` are viewed as (B, H, T, D) at once.
@@ -101,7 +102,7 @@ def attend(x, weights, H, *, cut=cut, parts="qkv", split=split, wrongly="",
     q, k, v = ((split_wrong if name in wrongly else split)(given[name], H)
                for name in "qkv")
     scores = q @ turn(k) * (width or q.shape[-1]) ** power
-    P = mask(scores).softmax(axis)
+    P = softmax(mask(scores), axis)
     return join((after(P) if after else P) @ v)
 
 
@@ -185,8 +186,16 @@ def not_scaled(got, x, weights, H, block_size):
 
 
 def scaled_by_width(got, x, weights, H, block_size):
-    """You divided by D: its square root is asked for."""
+    """You divided by D: its square root is asked for, once.
+    F.scaled_dot_product_attention divides by it already."""
     yield project(attend(x, weights, H, power=-1), weights)
+
+
+def divided_late(got, x, weights, H, block_size):
+    """You divided the weights by the root of D, after the softmax: divide the
+    scores."""
+    yield project(attend(x, weights, H, power=0, after=lambda P: P / (
+        x.shape[-1] // H)**0.5), weights)
 
 
 def multiplied(got, x, weights, H, block_size):
@@ -267,10 +276,10 @@ def mask_added(got, x, weights, H, block_size):
 
 
 def mask_filled_too_high(got, x, weights, H, block_size):
-    """Masked scores are not low enough, -10 or so: a score that is seen can
-    be lower still, and then the future has the larger weight. Fill with
-    minus infinity."""
-    for fill in (-1, -2, -5, -10, -15, -20, -30):
+    """Masked scores are not low enough: a score that is seen can be lower
+    still, and then the future has the larger weight. Fill with minus
+    infinity."""
+    for fill in (*range(-2, -100, -1), -450):
         yield project(attend(x, weights, H, mask=filled(torch.tril, fill)),
                       weights)
         yield project(attend(x, weights, H, mask=lambda s: s + fill * (
@@ -283,11 +292,39 @@ def mask_of_zeros(got, x, weights, H, block_size):
     yield project(attend(x, weights, H, mask=torch.tril), weights)
 
 
+def not_shifted(got, x, weights, H, block_size):
+    """You took exp of the scores as they are. In single precision it is 0
+    below -104 and infinite above 88, and 0 / 0 is NaN: subtract a row's
+    largest score first, or let softmax do it."""
+    for small in (0, *(10.0**-n for n in range(5, 16))):  # to divide by
+        def by_hand(scores, axis):
+            e = scores.float().exp()
+            return (e / (e.sum(axis, keepdim=True) + small)).double()
+
+        yield project(attend(x, weights, H, softmax=by_hand), weights)
+
+
 def mask_too_late(got, x, weights, H, block_size):
     """The mask came after the softmax: what is left of a row does not sum to
     one. Mask the scores."""
     yield project(attend(x, weights, H, mask=lambda s: s, after=torch.tril),
                   weights)
+
+
+def one_head(got, x, weights, H, block_size):
+    """The heads are forgotten: this is one head of width C. Cut q, k and v
+    into H heads before the product."""
+    C = x.shape[-1]
+    for width in (C, C // H):
+        yield project(attend(x, weights, 1, width=width), weights)
+
+
+def heads_and_width_exchanged(got, x, weights, H, block_size):
+    """You viewed (B, T, C) as (B, T, D, H) and exchanged axes 1 and 2: these
+    are D heads of width H. View as (B, T, H, D), then transpose(1, 2)."""
+    D = x.shape[-1] // H
+    for width in (D, H):
+        yield project(attend(x, weights, D, width=width), weights)
 
 
 def interleaved(got, x, weights, H, block_size):
@@ -304,6 +341,26 @@ def joined_interleaved(got, x, weights, H, block_size):
     yield project(attend(x, weights, H, join=join_interleaved), weights)
     yield project(attend(x, weights, H, join=lambda y: join(y.flip(1))),
                   weights)
+
+
+def exchanged(got, x, weights, H, block_size):
+    """Query and key have changed places: the first C rows of c_attn make the
+    queries, the next C the keys, and a row of scores belongs to a query: the
+    product is q @ k.mT, not k @ q.mT."""
+    yield project(attend(x, weights, H, parts="kqv"), weights)
+
+
+def taken_twice(names, why):
+    """The mistake of those whose q, k, v are these, one of them twice."""
+    def mistake(got, x, weights, H, block_size):
+        def cut_twice(rows):
+            given = dict(zip("qkv", cut(rows)))
+            return [given[name] for name in names]
+
+        yield project(attend(x, weights, H, cut=cut_twice), weights)
+
+    mistake.__doc__ = why
+    return mistake
 
 
 def other_order(got, x, weights, H, block_size):
@@ -356,6 +413,21 @@ def parts_first(got, x, weights, H, block_size):
         yield project(attend(x, weights, H, cut=cut_first), weights)
 
 
+def viewed_at_once(got, x, weights, H, block_size):
+    """You viewed c_attn(x) with T behind the heads, as (B, 3, H, T, D),
+    (B, H, T, 3 D) or the like: that cuts the text into stretches. T stays
+    second: view as (B, T, 3, H, D), then exchange axes."""
+    B, T, C = x.shape
+    D = C // H
+    for cut_up in (lambda rows: rows.view(B, 3, H, T, D).unbind(1),
+                   lambda rows: rows.view(3, B, H, T, D).unbind(0),
+                   lambda rows: rows.view(B, H, T, 3 * D).chunk(3, -1),
+                   lambda rows: rows.view(B, H, T, 3, D).unbind(3)):
+        for back in (join, join_wrong):
+            yield project(attend(x, weights, H, cut=cut_up, join=back,
+                                 split=lambda part, H: part), weights)
+
+
 def nearly(got, x, weights, H, block_size):
     """Nearly right, to a digit or two: part of it is computed in half
     precision, or a small number changes it on the way."""
@@ -368,12 +440,22 @@ HEADS_MISTAKES = [
     untransposed, untransposed_twice,
     *map(viewed_wrongly, ("q", "k", "v", "qk", "qv", "kv")),
     reshaped_keys, not_transposed_back, over_the_heads, scaled_by_n_embd,
-    scaled_by_another, not_scaled, scaled_by_width, multiplied, over_queries,
-    softmax_over_heads, softmax_over_examples, no_mask, mask_turned,
-    mask_inverted, mask_strict, mask_late_by_one, mask_of_zeros, mask_added,
-    mask_filled_too_high, mask_too_late, interleaved, joined_interleaved,
-    other_order, mixed_per_head, parts_last, parts_first, no_projection,
-    residual_inside, nearly]
+    scaled_by_another, not_scaled, scaled_by_width, divided_late, multiplied,
+    over_queries, softmax_over_heads, softmax_over_examples,
+    # Where all scores are far below zero, a mask of a low number cannot be
+    # told from one of zeros or from none. The cases before could.
+    mask_filled_too_high, mask_of_zeros, mask_added, no_mask, mask_turned,
+    mask_inverted, mask_strict, mask_late_by_one, not_shifted, mask_too_late,
+    one_head, heads_and_width_exchanged, interleaved, joined_interleaved,
+    exchanged,
+    taken_twice("qkk", "The weights mix the keys: they are for the values, "
+                "weights @ v."),
+    taken_twice("qqv", "The scores are products of queries with queries: take "
+                "q @ k.mT."),
+    taken_twice("kkv", "The scores are products of keys with keys: take "
+                "q @ k.mT."),
+    other_order, mixed_per_head, parts_last, parts_first, viewed_at_once,
+    no_projection, residual_inside, nearly]
 
 
 # What can be said of an answer that is like none of these.
@@ -467,15 +549,17 @@ def weights_of(check, model, config, case):
 def low_scores(model, config, x):
     """Change weights and x so that every score is far below zero.
 
-    Queries are keys times a negative number, the first position's score with
-    itself is -25, the others' are nearer to zero.
+    Queries are keys times a negative number. Scores are from -500, of the
+    first position with itself, to -350: too low for exp in single precision,
+    and for a mask that is filled with a number of two or three digits. In a
+    row they are at most 80 apart, which exp bears.
     """
     C, D = config.n_embd, config.n_embd // config.n_head
-    x[:] = x[:, :1] * torch.linspace(1, 0.5, x.shape[1])[:, None]
+    x[:] = x[:, :1] * torch.linspace(1, 0.84, x.shape[1])[:, None]
     w = model.c_attn.weight
     keys = w[C:2 * C].view(-1, D, C)  # (H, D, C)
-    size = (keys @ x[0, 0]).square().sum(-1)  # (H)
-    w[:C] = (-25 * D**0.5 / size[:, None, None] * keys).view(C, C)
+    size = (keys @ x[0, 0].to(w.dtype)).square().sum(-1)  # (H)
+    w[:C] = (-500 * D**0.5 / size[:, None, None] * keys).view(C, C)
 
 
 class Calls(TorchFunctionMode):
@@ -544,7 +628,7 @@ def heads(attention):
     if isinstance(attention, nn.Module):
         check.fail("hand over the class itself, not an object of it",
                    got=show(type(attention).__name__ + "(…)"))
-    judged, low = [], (1, 3, 8, 2, 3, False, 0.0)
+    judged, texts, low = [], [], (1, 3, 8, 2, 3, False, 0.0)
     for sizes in ((2, 5, 12, 3, 5, True, 0.0), (2, 3, 12, 3, 8, True, 0.0),
                   (1, 6, 8, 4, 7, False, 0.0), (3, 4, 6, 1, 4, True, 0.0),
                   (2, 4, 6, 6, 9, True, 0.0), (2, 1, 8, 2, 4, True, 0.0),
@@ -558,15 +642,19 @@ def heads(attention):
             check.fail("make it a class CausalSelfAttention(nn.Module)",
                        input=case, got=show(model))
         weights = weights_of(check, model, config, case)
-        x = torch.randn(B, T, C, generator=g)
+        x = torch.randn(B, block_size, C, generator=g)  # T of them first
         with torch.no_grad():
             for p in model.parameters():
                 p.normal_(0, 0.6, generator=g)
             if sizes is low:
                 case += ", all scores far below zero"
                 low_scores(model, config, x)
-        judged.append(judge(check, model.eval(), x, weights, config, case))
+        judged.append(judge(check, model.eval(), x[:, :T], weights, config,
+                            case))
+        texts.append((model, x, T, weights, config, case))
         check.cases += 1
+    for parts in texts:
+        other_lengths(check, *parts)
     for parts in judged:
         compare_gradients(check, *parts)
     remark = f"{check.cases} cases"
@@ -625,6 +713,24 @@ def judge(check, model, x, weights, config, case):
                    "it is another: only dropout may depend on the mode",
                    input=case)
     return case, (theirs, got), (mine, want), weights
+
+
+@torch.no_grad()
+def other_lengths(check, model, x, T, weights, config, case):
+    """Ask a model that was right for T positions of x for more, and fewer."""
+    want = head_by_head(x.double(), [w.double() for w in weights],
+                        config.n_head, config.block_size)
+    for n in (x.shape[1], max(T - 1, 1)):
+        why = (f"right for its first text, of {T} positions, and not for the "
+               f"next, of {n}: something made for the first is kept, a mask "
+               "perhaps. Make it anew, or once, of block_size, and cut it to "
+               "[:T, :T]")
+        try:
+            got = check.call(model, x[:, :n].clone(), case=case)
+        except Wrong as wrong:
+            check.fail(f"{why} ({wrong.__cause__})", input=case)
+        if not check.same(check.read(got), want[:, :n], 1e-4, 1e-4):
+            check.fail(why, input=case)
 
 
 def compare_gradients(check, case, theirs, mine, weights):
