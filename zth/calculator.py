@@ -1,10 +1,13 @@
-"""A calculator's rows for a GPT: + - * and / of numbers from 0 to 99.
+"""Rows of a calculator for a GPT: + - * and / of whole numbers from 0 to 99.
 
-27+61=880. 27-61=-43. 27*61=7461. 97/04=24r10. 27/00=E. A number that is
-computed from the units up is written so; quotients, which school finds from
-the tens down, are not. Minus writes its sign first. Divided by gives quotient
-and remainder, and by zero E. A trace stands between two equals signs. Letters:
-N problems, T positions. Lecture 7, exercise 2.
+    27+61=880.   27-61=-43.   27*61=7461.   97/04=24r10.   27/00=E.
+
+Numbers with the units first, as in zth.addition; a difference has its sign
+before them. A quotient has its tens first, as division finds them, and after
+r comes the remainder. What is divided by zero gives E. A point ends the row,
+and points fill it up. A trace, if there is one, stands between the first
+equals sign and the last. Letters: N problems, T positions. Lecture 7,
+exercise 2.
 """
 
 import re
@@ -14,24 +17,24 @@ import torch
 from zth.addition import digits, held_out
 from zth.sample import generate
 
-SYMBOLS = "0123456789+-*/=rE."
 OPERATORS = "+-*/"
-PROMPT = 6  # tokens up to and with the first "="
+SYMBOLS = "0123456789+-*/=rE."
 END = SYMBOLS.index(".")
-BLOCK = 42  # the longest row less its last token
+PROMPT = 6  # tokens up to and with the first "="
+BLOCK = 42  # tokens of the longest row, 99/01= with its trace, less one
 ANSWERS = {"+": r"\d{3}", "-": r"[+-]\d\d", "*": r"\d{4}",
            "/": r"\d\dr\d\d|E"}
 
 
-def pairs(held):
-    """All a, b (N,) from 0 to 99 that are held out, or all that are not."""
+def pairs(*, held):
+    """All a, b (N,) of 0 to 99 kept from training, or all that are not."""
     a, b = torch.cartesian_prod(*[torch.arange(100)] * 2).unbind(1)
     chosen = held_out(a, b) == held
     return a[chosen], b[chosen]
 
 
-def columns(*parts):
-    """Parts side by side, (N, columns): characters, or tensors (N,)."""
+def side_by_side(*parts):
+    """Ids (N, columns) of parts: ids (N,) or (N, columns), or characters."""
     n = max(len(part) for part in parts if torch.is_tensor(part))
     return torch.cat([
         part.view(n, -1) if torch.is_tensor(part) else
@@ -39,53 +42,53 @@ def columns(*parts):
         for part in parts], dim=1)
 
 
-def times(a, b):
-    """The trace (N, 7) of a * b: a times each digit of b, the units first."""
-    return columns(digits(a * (b % 10), 3), "+", digits(a * (b // 10), 3), "=")
+def products(a, b):
+    """The trace (N, 8) of a * b: a times the units and the tens of b."""
+    return side_by_side(digits(a * (b % 10), 3), "+",
+                        digits(a * (b // 10), 3), "=")
 
 
-def divided(a, b):
-    """The trace (N, 31) of a / b for b > 0, and -1 where nothing is written.
+def long_division(a, b):
+    """The trace (N, 31) of a / b for b > 0; -1 where nothing is written.
 
-    The quotient's tens and what they leave; then b is taken away as often as
-    it goes, counting. Each time three tokens: the count, and what is left.
+    Three tokens a time, a digit of the quotient and what is left: first its
+    tens, then the units, which count how often b can be taken away.
     """
     left = a // 10 % b * 10 + a % 10
     trace = [a // 10 // b, digits(left, 2)]
     for count in range(1, 10):
-        goes = (left >= b)[:, None]
+        goes = left >= b
         left = left - b
-        trace.append(columns(torch.full_like(a, count), digits(left, 2))
-                     .masked_fill(~goes, -1))
-    return columns(*trace, "=")
+        step = side_by_side(torch.full_like(a, count), digits(left, 2))
+        trace.append(step.masked_fill(~goes[:, None], -1))
+    return side_by_side(*trace, "=")
 
 
 def rows(op, a, b, *, trace):
-    """The ids (N, T) of a op b for a, b (N,), filled up with END."""
-    prompt = columns(digits(a, 2).flip(1), op, digits(b, 2).flip(1), "=")
+    """The ids (N, T) of a op b for a, b (N,); T is that of the longest."""
+    prompt = side_by_side(digits(a, 2).flip(1), op, digits(b, 2).flip(1), "=")
     if op == "+":
-        rest = [digits(a + b, 3)]
+        rest = digits(a + b, 3)
     elif op == "-":
         sign = torch.where(a < b, SYMBOLS.index("-"), SYMBOLS.index("+"))
-        rest = [sign, digits((a - b).abs(), 2)]
+        rest = side_by_side(sign, digits((a - b).abs(), 2))
     elif op == "*":
-        rest = [times(a, b)] * trace + [digits(a * b, 4)]
+        rest = side_by_side(*[products(a, b)] * trace, digits(a * b, 4))
     else:
-        c = b.clamp(min=1)
-        rest = [divided(a, c)] * trace + [
-            digits(a // c, 2).flip(1), "r", digits(a % c, 2)]
-        rest = columns(*rest).masked_fill((b == 0)[:, None], -1)
-        rest[:, 0] = rest[:, 0].masked_fill(b == 0, SYMBOLS.index("E"))
-        rest = [rest]
-    idx = columns(prompt, *rest, ".")
-    order = (idx < 0).long().argsort(dim=1, stable=True)  # holes to the end
-    idx = idx.gather(1, order)
+        c = b.clamp(min=1)  # by zero: E takes the place of what this gives
+        rest = side_by_side(*[long_division(a, c)] * trace,
+                            digits(a // c, 2).flip(1), "r", digits(a % c, 2))
+        rest[b == 0] = -1
+        rest[b == 0, 0] = SYMBOLS.index("E")
+    idx = side_by_side(prompt, rest, ".")
+    gap = (idx < 0).long()
+    idx = idx.gather(1, gap.argsort(dim=1, stable=True))  # gaps to the end
     idx = idx.masked_fill(idx < 0, END)
     return idx[:, :(idx != END).sum(1).max() + 1]
 
 
 def supervised(idx):
-    """Inputs and targets (N, T - 1): -1 in the prompt and behind the end."""
+    """Inputs and targets (N, T - 1): -1 in the prompt and after the point."""
     x, targets = idx[:, :-1], idx[:, 1:].clone()
     targets[:, :PROMPT - 1] = -1
     return x, targets.masked_fill(x == END, -1)
@@ -93,21 +96,27 @@ def supervised(idx):
 
 def write(model, op, a, b):
     """The rows (N, T) that the model writes after a op b =, greedily."""
-    idx = rows(op, a, b, trace=False)[:, :PROMPT]
-    return generate(model, idx, BLOCK + 1 - PROMPT, block_size=BLOCK, top_k=1,
-                    stop=END)
+    prompt = rows(op, a, b, trace=False)[:, :PROMPT]
+    return generate(model, prompt, BLOCK + 1 - PROMPT, block_size=BLOCK,
+                    top_k=1, stop=END)
+
+
+def text(row):
+    """The characters of a row (T,) of ids, up to its point."""
+    whole, point, _ = "".join(SYMBOLS[i] for i in row).partition(".")
+    return whole + point
 
 
 def read(op, row):
-    """The result in a row (T,) of ids; None if there is none.
+    """What a row (T,) of ids says a op b is, as `result` has it, or None.
 
-    An int, (quotient, remainder), or "E".
+    The answer stands between the last equals sign and the point; None if
+    there is no point or no answer of this operator's form.
     """
-    text = "".join(SYMBOLS[i] for i in row)
-    row, end, _ = text.partition(".")
-    answer = row.rpartition("=")[2]
-    if not end or not re.fullmatch(ANSWERS[op], answer):
+    answer = text(row).rpartition("=")[2]
+    if not re.fullmatch(f"({ANSWERS[op]})[.]", answer):
         return None
+    answer = answer[:-1]
     if answer == "E":
         return answer
     if op == "/":
@@ -115,3 +124,10 @@ def read(op, row):
     if op == "-":
         return int(answer[0] + answer[:0:-1])
     return int(answer[::-1])
+
+
+def result(op, a, b):
+    """What a op b is: an int, (quotient, remainder), or E for a / 0."""
+    if op == "/":
+        return divmod(a, b) if b else "E"
+    return {"+": a + b, "-": a - b, "*": a * b}[op]
