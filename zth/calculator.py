@@ -2,12 +2,11 @@
 
     27+61=880.   27-61=-43.   27*61=7461.   97/04=24r10.   27/00=E.
 
-Numbers with the units first, as in zth.addition; a difference has its sign
-before them. A quotient has its tens first, as division finds them, and after
-r comes the remainder. What is divided by zero gives E. A point ends the row,
-and points fill it up. A trace, if there is one, stands between the first
-equals sign and the last. Letters: N problems, T positions. Lecture 7,
-exercise 2.
+Results have the units first, as in zth.addition; a sign stands before them. A
+quotient has its tens first, as division finds them; after r comes the
+remainder. Divided by zero is E. A point ends the row, and points fill it up.
+A trace, if there is one, stands between the first equals sign and the last.
+Letters: N problems, T positions. Lecture 7, exercise 2.
 """
 
 import re
@@ -22,8 +21,8 @@ SYMBOLS = "0123456789+-*/=rE."
 END = SYMBOLS.index(".")
 PROMPT = 6  # tokens up to and with the first "="
 BLOCK = 42  # tokens of the longest row, 99/01= with its trace, less one
-ANSWERS = {"+": r"\d{3}", "-": r"[+-]\d\d", "*": r"\d{4}",
-           "/": r"\d\dr\d\d|E"}
+ANSWERS = {"+": r"\d{3}[.]", "-": r"[+-]\d\d[.]", "*": r"\d{4}[.]",
+           "/": r"\d\dr\d\d[.]|E[.]"}
 
 
 def pairs(*, held):
@@ -52,7 +51,8 @@ def long_division(a, b):
     """The trace (N, 31) of a / b for b > 0; -1 where nothing is written.
 
     Three tokens a time, a digit of the quotient and what is left: first its
-    tens, then the units, which count how often b can be taken away.
+    tens, then its units, counting how often b can be taken away. 97 / 4 is
+    271 131 290 350 410: 2 tens leave 17, and 1, 2, 3, 4 times 4 leave 1.
     """
     left = a // 10 % b * 10 + a % 10
     trace = [a // 10 // b, digits(left, 2)]
@@ -111,19 +111,17 @@ def read(op, row):
     """What a row (T,) of ids says a op b is, as `result` has it, or None.
 
     The answer stands between the last equals sign and the point; None if
-    there is no point or no answer of this operator's form.
+    there is no point, or no answer of this operator's form.
     """
     answer = text(row).rpartition("=")[2]
-    if not re.fullmatch(f"({ANSWERS[op]})[.]", answer):
+    if not re.fullmatch(ANSWERS[op], answer):
         return None
-    answer = answer[:-1]
-    if answer == "E":
-        return answer
     if op == "/":
-        return int(answer[:2]), int(answer[:2:-1])
+        return "E" if answer == "E." else (int(answer[:2]),
+                                           int(answer[4:2:-1]))
     if op == "-":
-        return int(answer[0] + answer[:0:-1])
-    return int(answer[::-1])
+        return int(answer[0] + answer[2:0:-1])
+    return int(answer[-2::-1])
 
 
 def result(op, a, b):
