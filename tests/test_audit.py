@@ -72,7 +72,8 @@ def test_a_clean_page_has_no_fault(tmp_path):
         '</i><figure id="fig-a"><svg class="zth-figure" role="img" '
         'aria-label="A line"></svg></figure>'
         '<img src="a.png" alt="A line that falls"><a href="#a">up</a>'
-        '<a href="https://example.org">out</a><a href="b.html#b">b</a>'
+        '<a href="https://example.org/?a=1&amp;b=2">out</a>'
+        '<a href="b.html#b">b</a>'
         f'{SVG.replace("<svg", "<svg aria-hidden=true")}'
         '<span aria-hidden="true"><svg></svg></span>',
         a_png="", b_html="<body><p id=b></p></body>",
@@ -114,6 +115,8 @@ def test_a_clean_page_has_no_fault(tmp_path):
     ('<i class="fa-solid fa-none"></i>', "no drawing of the icon fa-none"),
     ("<script>'<i class=\"fa-none\">'</script>",
      "no drawing of the icon fa-none"),
+    ('<a href="https://a.org/?b=1&amp;amp;t=2">n</a>',
+     "an address escaped twice: https://a.org/?b=1&amp;t=2"),
     ('<a href="none.html">n</a>', "a link to nothing: none.html"),
     ('<a href="#none">n</a>', "a link to no such place: #none"),
     ('<a href="b.html#none">n</a>', "a link to no such place: b.html#none"),

@@ -145,7 +145,8 @@ PAGE = """\
 ```{label-line} L2-E01
 ```
 
-See {numref}`fig-line`, {eq}`eq:less` and $n_1$.
+See [1:05](https://example.org/watch?v=abc&t=65s), {numref}`fig-line`,
+{eq}`eq:less` and $n_1$.
 
 :::{admonition} A *hint*
 :class: dropdown
@@ -190,6 +191,8 @@ def test_a_page_of_a_clean_book(tmp_path):
     assert "runs in about 5 s" in soup.select_one(".zth-label").get_text()
     assert "world-names.txt" in soup.select_one(".zth-notice").get_text()
     assert "commit unknown" in soup.select_one(".zth-foot").get_text()
+    assert soup.find("a", string="1:05")["href"] == (
+        "https://example.org/watch?v=abc&t=65s")
     equation = soup.select_one("div.math")
     assert equation["id"] == "equation-eq-less"
     assert equation.annotation.get_text().count("a<b") == 1

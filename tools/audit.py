@@ -81,6 +81,8 @@ def look(page, own, drawn):
               *icon_faults(page.read_text("utf-8"), drawn)]
     if own:
         faults += id_faults(soup)
+    faults += [f"an address escaped twice: {short(tag['href'])}"
+               for tag in soup.find_all(href=re.compile("&amp;"))]
     links = []
     for url, target in targets(soup, page):
         place = unquote(urlsplit(url).fragment)

@@ -203,6 +203,13 @@ def palette():
 
 # Sphinx --------------------------------------------------------------------
 
+def unescape_links(app, doctree):
+    """Undo MyST's escape of an outer address: docutils writes one itself."""
+    for node in doctree.findall(nodes.reference):
+        if "refuri" in node:
+            node["refuri"] = html.unescape(node["refuri"])
+
+
 def drop_shared_ids(app, doctree, docname):
     """Drop the ids that every exercise and every solution would share."""
     for node in doctree.findall(nodes.section):
@@ -271,6 +278,7 @@ def setup(app):
     app.connect("builder-inited", write_palette)
     for part in (katex, folds, results, share):
         part.setup(app)
+    app.connect("doctree-read", unescape_links)
     app.connect("doctree-resolved", inline_figures)
     app.connect("doctree-resolved", drop_shared_ids)
     app.connect("doctree-resolved", add_facts)
