@@ -33,7 +33,8 @@ exercises:
     difficulty: 4
     minutes: 5
     result:
-      {what: a step in µs (recorded), lecture: none, ours: "171", glue: us}
+      {what: a step in µs, lecture: none, ours: "171", glue: us,
+       recorded: true}
   - {id: L2-E03, lecture: 2, title: To come, difficulty: 2, minutes: 30}
   - id: L2-E04
     lecture: 2

@@ -33,6 +33,7 @@ OPTIONAL = {
 }
 DIFFICULTY = {1: "gentle", 2: "moderate", 3: "hard", 4: "very hard"}
 RESULT = {"what": str, "lecture": str, "ours": str, "glue": str}
+MARKED = {"recorded": bool}
 
 
 def load(root=ROOT):
@@ -83,7 +84,8 @@ def find_faults(ledger):
         name = entry.get("id")
         wrong = list(fields(entry, EXERCISE, OPTIONAL))
         if isinstance(entry.get("result"), dict):
-            wrong += [f"result: {f}" for f in fields(entry["result"], RESULT)]
+            wrong += [f"result: {fault}"
+                      for fault in fields(entry["result"], RESULT, MARKED)]
         if not wrong:
             wrong += rules(entry, numbers)
         if name in ids:
@@ -176,10 +178,11 @@ def table(ledger):
     for entry in ledger["exercises"]:
         if "result" in entry:
             result = entry["result"]
+            recorded = ", recorded" * result.get("recorded", False)
             rows.append(
                 f"| {entry['lecture']} {titles[entry['lecture']]} "
                 f"| [{entry['title']}]({entry['page']}): {result['what']} "
-                f"| {result['lecture']} | {result['ours']} |"
+                f"| {result['lecture']} | {result['ours']}{recorded} |"
             )
     return "\n".join(rows)
 

@@ -18,7 +18,6 @@ from sphinx.util.docutils import SphinxDirective
 from tools import ledger
 from zth import data
 
-RECORDED = " (recorded)"  # how the ledger marks a number from a recorded run
 NONE = "–"
 
 
@@ -94,8 +93,8 @@ def row(entry, root):
     """The line of one exercise in the table of results."""
     result = entry.get("result", {})
     what, ours = result.get("what", ""), cell(result.get("ours", NONE))
-    if what.endswith(RECORDED):
-        what, ours = what.removesuffix(RECORDED), ours + aside("recorded")
+    if result.get("recorded"):
+        ours += aside("recorded")
         if not shown(entry["page"], root):
             raise ValueError(f"{entry['id']}: its number is marked as "
                              f"recorded, but {entry['page']} shows no record")
