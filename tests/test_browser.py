@@ -127,6 +127,15 @@ def test_search_finds(chromium, site):
                     page, query, f"book/{name}.html")] == []
 
 
+@pytest.mark.parametrize("path", [FIRST, "search.html"])
+def test_nothing_covers_a_query(chromium, site, path):
+    with browser.visit(chromium, site, path) as page:
+        page.keyboard.press("Control+k")
+        icon, query = (box.bounding_box() for box in page.locator(
+            ".bd-search:visible").locator("i, input").all())
+        assert icon["x"] + icon["width"] <= query["x"]
+
+
 @pytest.mark.parametrize("path", [FIRST, CHAPTER])
 def test_from_disk(chromium, site, path):
     with browser.visit(chromium, f"{SITE.as_uri()}/", path) as page:
