@@ -51,12 +51,12 @@ RECORD = {
     "hardware": {"processor": "A Processor", "cores": 4, "memory": 8,
                  "device": "cpu"},
     "threads": 2, "data": None, "seeds": [], "code": "", "rows": []}
-PAGES = {**RECORD, "what": "Seconds of each page.", "threads": 1,
+PAGES = {**RECORD, "what": "Seconds of a page_, in `zth_`.", "threads": 1,
          "command": "make runs NAME=pages",
          "rows": [{"page": "book/two/pairs.md", "seconds": 12.7}]}
 BOOK = {
     "book/exercises.yml": LEDGER,
-    "book/two/index.md": "# Pairs of characters",
+    "book/two/index.md": '# Pairs of characters\n\nrecord.show("pages")',
     "book/two/pairs.md": "# Count pairs",
     "book/two/race.md": '# Race\n\nrows = record.show("race")',
     "book/two/proof.md": "# A proof",
@@ -132,11 +132,12 @@ def test_other_data_are_named(small, monkeypatch):
 
 def test_the_records_say_where_and_how(small):
     assert results.records(small) == [
-        "- **Seconds of each page.** Recorded on 2031-02-03 in 12.3 s by "
+        "- **Seconds of a page\\_, in `zth_`.** Shown on "
+        "[](/book/two/index.md). Recorded on 2031-02-03 in 12.3 s by "
         "`make runs NAME=pages`, on A Processor, 4 cores, device cpu, "
         "1 thread, Python 3.12.1, torch 9.9.",
-        "- **Seconds of a step.** Shown on [Race](/book/two/race.md). "
-        "Recorded on 2031-02-03 in 12.3 s by `make runs NAME=race`, on "
+        "- **Seconds of a step.** Shown on [](/book/two/race.md). Recorded "
+        "on 2031-02-03 in 12.3 s by `make runs NAME=race`, on "
         "A Processor, 4 cores, device cpu, 2 threads, Python 3.12.1, "
         "torch 9.9."]
 

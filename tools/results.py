@@ -15,7 +15,7 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from tools import ledger
+from tools import build, ledger
 from zth import data
 
 NONE = "–"
@@ -123,9 +123,10 @@ def records(root):
     ValueError where a page shows a record that is not there.
     """
     root, pages = Path(root), {}
-    for entry in ledger.load(root)["exercises"]:
-        for name in shown(entry["page"], root) if "page" in entry else ():
-            pages.setdefault(name, {})[title(entry)] = None
+    for page in build.written(root):
+        page = page.relative_to(root).as_posix()
+        for name in dict.fromkeys(shown(page, root)):
+            pages.setdefault(name, []).append(f"[](/{page})")
     lines = []
     for path in sorted((root / "data/runs").glob("*.json")):
         if not path.name.endswith(".partial.json"):
@@ -146,7 +147,9 @@ def record_line(record, where):
         machine["processor"], f"{machine['cores']} cores",
         f"device {machine['device']}",
         f"{threads} thread{'s' * (threads != 1)}", *versions]
-    return (f"- **{cell(record['what'])}**"
+    what = "".join(part if part.startswith("`") else cell(part)
+                   for part in re.split("(`[^`]+`)", record["what"]))
+    return (f"- **{what}**"
             f"{f' Shown on {where}.' if where else ''} Recorded on "
             f"{record['recorded']} in {record['seconds']:.3g} s by "
             f"`{record['command']}`, on {cell(', '.join(facts))}.")
