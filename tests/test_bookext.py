@@ -156,6 +156,11 @@ It helps.
 $$
 a<b \\quad \\text{and} \\quad c > d
 $$ (eq:less)
+
+## All lectures
+
+```{lectures}
+```
 """ + "".join(map(
     EXERCISE.format, ("first", "second"))) + "".join(tiny.cell(
         "from zth import plot\nimport matplotlib.pyplot as plt\n"
@@ -193,6 +198,11 @@ def test_a_page_of_a_clean_book(tmp_path):
     assert "commit unknown" in soup.select_one(".zth-foot").get_text()
     assert soup.find("a", string="1:05")["href"] == (
         "https://example.org/watch?v=abc&t=65s")
+    lecture = soup.select_one("section > section.zth-lectures")
+    assert lecture["id"] == "lecture-2-bigrams"
+    assert lecture.h3.get_text() == "Lecture 2 · Bigrams#"
+    assert lecture.table["aria-label"] == "Lecture 2 · Bigrams"
+    assert soup.select_one(".bd-toc-nav a[href='#lecture-2-bigrams']")
     equation = soup.select_one("div.math")
     assert equation["id"] == "equation-eq-less"
     assert equation.annotation.get_text().count("a<b") == 1

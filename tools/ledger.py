@@ -141,6 +141,11 @@ def page_seconds(docname, root=ROOT):
     return None
 
 
+def video(lecture):
+    """The address of a lecture's video."""
+    return f"https://www.youtube.com/watch?v={lecture['video']}"
+
+
 def clock(seconds):
     """Seconds as a player shows them: 3723 gives "1:02:03"."""
     minutes, seconds = divmod(int(seconds), 60)
@@ -162,7 +167,7 @@ def facts(entry, lecture, seconds=None):
         about = f"about {seconds:.0f} s" if seconds >= 1 else "under 1 s"
         found.append(f"runs in {about}")
     name = f"lecture {lecture['number']}"
-    url = f"https://www.youtube.com/watch?v={lecture['video']}"
+    url = video(lecture)
     if (at := entry.get("video")) is not None:
         name, url = f"{name} at {clock(at)}", f"{url}&t={at}s"
     return [*found, (name, url)]

@@ -31,24 +31,29 @@ def lectures(root):
     for lecture in book["lectures"]:
         entries = [entry for entry in book["exercises"]
                    if entry["lecture"] == lecture["number"]]
-        name = f"Lecture {lecture['number']} · {lecture['title']}"
         if any("page" in entry for entry in entries):
-            written += written_lecture(name, entries, root)
+            written += written_lecture(lecture, entries, root)
         elif entries:
             titles = " · ".join(entry["title"] for entry in entries)
-            planned.append(f"- **{name}:** {titles}")
+            planned.append(f"- **{heading(lecture)}:** {titles}")
     if planned:
-        planned = ["**Not written yet**", "", *planned]
+        planned = ["### Not written yet", "", *planned]
     return written + planned
 
 
-def written_lecture(name, entries, root):
-    """The lines of a lecture's name, its first page, and its exercises."""
+def heading(lecture):
+    """What a lecture is headed with: its number and title."""
+    return f"Lecture {lecture['number']} · {lecture['title']}"
+
+
+def written_lecture(lecture, entries, root):
+    """The lines of a lecture's name, where to begin, and its exercises."""
     pages = [entry["page"] for entry in entries if "page" in entry]
     first = Path(pages[0]).parent / "index.md"
-    start = f": start with [](/{first.as_posix()})"
-    return [f"**{name}**{start * (root / first).is_file()}", "",
-            "| exercise | difficulty | minutes |", "|---|---|---:|",
+    start = f"Start with [](/{first.as_posix()}) · "
+    return [f"### {heading(lecture)}", "",
+            f"{start * (root / first).is_file()}[the video]({ledger.video(lecture)})",
+            "", "| exercise | difficulty | minutes |", "|---|---|---:|",
             *(f"| {title(entry)} | {ledger.DIFFICULTY[entry['difficulty']]} "
               f"| {entry['minutes']} |" for entry in entries), ""]
 
@@ -65,7 +70,7 @@ def cell(text):
 
 
 def results(root):
-    """The lines of a table of all results, and what the table leaves out.
+    """The lines of what the tables of all results leave out, and of these.
 
     ValueError where a number is marked as recorded and its page shows no
     record.
@@ -73,19 +78,19 @@ def results(root):
     book, lines = ledger.load(root), []
     numbers = {lecture["number"]: lecture for lecture in book["lectures"]}
     solved = [entry for entry in book["exercises"] if "page" in entry]
-    for number in sorted({entry["lecture"] for entry in solved}):
-        lines += [
-            f"**Lecture {number} · {numbers[number]['title']}**", "",
-            "| exercise, and what is measured | the lecture | ours "
-            "| runs in |", "|---|---|---:|---:|",
-            *(row(entry, root) for entry in solved
-              if entry["lecture"] == number), ""]
     if not data.source().is_lecture:
         lines += ["These numbers are those of the lecture's names. This build "
                   f"used {data.source().name}, so its pages show others.", ""]
     if left := len(book["exercises"]) - len(solved):
-        lines.append(f"Not written yet, and so not in the table: {left} of "
+        lines.append(f"Not written yet, and so not in the tables: {left} of "
                      f"{len(book['exercises'])} exercises.")
+    for number in sorted({entry["lecture"] for entry in solved}):
+        lines += [
+            "", f"## {heading(numbers[number])}", "",
+            "| exercise, and what is measured | the lecture | ours "
+            "| runs in |", "|---|---|---:|---:|",
+            *(row(entry, root) for entry in solved
+              if entry["lecture"] == number)]
     return lines
 
 
@@ -172,11 +177,19 @@ class Drawn(SphinxDirective):
         return self.parse(lines)
 
     def parse(self, lines):
-        """The nodes of lines of Markdown, in a box of their own."""
+        """The nodes of lines of Markdown, in a box of their own.
+
+        What a heading begins goes into the page's section instead, under it.
+        """
         box = nodes.container(classes=[f"zth-{self.name}"])
+        section = self.state_machine.node
+        before = len(section)
         self.state.nested_parse(
-            StringList(lines, self.env.docname), self.content_offset, box)
-        return [box]
+            StringList(lines, self.env.docname), self.content_offset, box,
+            match_titles=True)
+        for part in section[before:]:
+            part["classes"] += box["classes"]
+        return [box] if len(box) else []
 
 
 class Lectures(Drawn):
@@ -197,8 +210,17 @@ class Records(Drawn):
     lines = staticmethod(records)
 
 
+def name_tables(app, pagename, templatename, context, doctree):
+    """Give a lecture's table its heading as the name that is read out."""
+    if "zth-" in context.get("body", ""):
+        context["body"] = re.sub(
+            r'(<section class="zth-\w+" id="lecture.*?<h\d>(.*?)<a .*?<table)',
+            r'\1 aria-label="\2"', context["body"], flags=re.DOTALL)
+
+
 def setup(app):
-    """Register the directives with Sphinx."""
+    """Register the directives, and the names of tables, with Sphinx."""
+    app.connect("html-page-context", name_tables)
     app.add_directive("lectures", Lectures)
     app.add_directive("results", Results)
     app.add_directive("records", Records)
