@@ -396,6 +396,15 @@ def test_the_book_keeps(rule):
     assert not faults, "\n" + "\n".join(faults)
 
 
+def test_a_page_that_only_teaches_names_its_lecture():
+    taught = [page for page in pages(ROOT) if page.name.count("/") == 2
+              and "{label-line}" not in page.text]
+    assert len(taught) >= 7
+    assert [page.name for page in taught if not re.search(
+        r"(?m)^\*Lecture \d · \d+ minutes of reading · \[the video\]\(https",
+        page.text)] == []
+
+
 # A small book, and each rule broken in it -------------------------------
 
 LECTURES = """\
