@@ -464,6 +464,14 @@ def setup_only(*code):
 
 
 @pytest.mark.xdist_group("site")  # it is built once
+def test_the_wheel_is_linked_where_the_first_cell_says(site):
+    (wheel,) = [name for name in site[0] if name.endswith(".whl")]
+    text = (ROOT / "book/using-this-book.md").read_text("utf-8")
+    assert text.startswith("# How to use this book\n")
+    assert f'<a href="../{wheel}" download>' in text
+
+
+@pytest.mark.xdist_group("site")  # it is built once
 def test_the_first_cell_installs_what_is_missing(
         site, without_zth, tmp_path, monkeypatch):
     monkeypatch.delenv("PYTHONPATH", raising=False)
@@ -473,6 +481,7 @@ def test_the_first_cell_installs_what_is_missing(
     failed, error = run(notebook, tmp_path, without_zth)
     assert failed == 0 and error.ename == "FileNotFoundError"
     assert "zth-*.whl" in error.evalue
+    assert "'How to use this book'" in error.evalue
     name = "zth-0.1.0-py3-none-any.whl"
     (tmp_path / name).write_bytes(site[0][f"workbooks/{name}"])
     (tmp_path / "topic").mkdir()

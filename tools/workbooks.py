@@ -57,8 +57,8 @@ FROM_REPOSITORY = '''\
 FROM_WHEEL = '''\
     if not wheels:
         raise FileNotFoundError(
-            "zth is not installed: put zth-*.whl, which lies in the folder "
-            "of all workbooks, beside this notebook")
+            "zth is not installed: put zth-*.whl beside this notebook; the "
+            "book's page 'How to use this book' links it")
     wanted = wheels[0]'''
 
 TODO = """\
