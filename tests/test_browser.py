@@ -127,6 +127,30 @@ def test_search_finds(chromium, site):
                     page, query, f"book/{name}.html")] == []
 
 
+def test_the_button_for_colours_says_which(chromium, site):
+    with browser.visit(chromium, site, FIRST) as page:
+        button, said = page.locator(".theme-switch-button").first, []
+        for _ in range(3):
+            said.append(button.get_attribute("aria-label"))
+            button.click()
+            page.wait_for_timeout(100)
+        assert sorted(said) == [
+            "Colours: dark", "Colours: light", "Colours: the system's"]
+
+
+@pytest.mark.parametrize("width, shown", [(1280, True), (360, False)])
+def test_the_button_for_the_pages_says_whether_they_show(
+        chromium, site, width, shown):
+    with browser.visit(chromium, site, FIRST, width) as page:
+        button = page.locator(".primary-toggle")
+        for there in (shown, not shown, shown):
+            page.locator(".bd-sidebar-primary").wait_for(
+                state="visible" if there else "hidden")
+            assert button.get_attribute("aria-expanded") == (
+                "true" if there else "false")
+            button.evaluate("button => button.click()")
+
+
 @pytest.mark.parametrize("path", [FIRST, "search.html"])
 def test_nothing_covers_a_query(chromium, site, path):
     with browser.visit(chromium, site, path) as page:
