@@ -171,6 +171,16 @@ $$ (eq:less)
             [":tags: [hide-input]", ":mystnb:", ":  figure:",
              ":    name: fig-again", ":    caption: It rises again.",
              ":  image:", ":    alt: The line again."]))
+REPORT = """\
+---
+nosearch: true
+---
+
+# A report
+
+```{nb-exec-table}
+```
+"""
 LEDGER = """\
 lectures:
 - {number: 2, title: Bigrams, video: abc}
@@ -182,7 +192,7 @@ exercises:
 
 def test_a_page_of_a_clean_book(tmp_path):
     root = tmp_path / "book"
-    tiny.book(root, {"page": PAGE})
+    tiny.book(root, {"page": PAGE, "report": REPORT})
     (root / "book/exercises.yml").write_text(LEDGER)
     (root / "data/runs/pages.json").write_text(
         '{"rows": [{"page": "book/page.md", "seconds": 4.7}]}')
@@ -198,6 +208,9 @@ def test_a_page_of_a_clean_book(tmp_path):
     assert "commit unknown" in soup.select_one(".zth-foot").get_text()
     assert soup.find("a", string="1:05")["href"] == (
         "https://example.org/watch?v=abc&t=65s")
+    report = BeautifulSoup(
+        (site / "book/report.html").read_text(), "html.parser")
+    assert report.select_one("td a[href='page.html']").get_text() == "A page"
     lecture = soup.select_one("section > section.zth-lectures")
     assert lecture["id"] == "lecture-2-bigrams"
     assert lecture.h3.get_text() == "Lecture 2 · Bigrams#"

@@ -210,6 +210,13 @@ def unescape_links(app, doctree):
             node["refuri"] = html.unescape(node["refuri"])
 
 
+def title_links(app, doctree, docname):
+    """Let a link that shows a page's file show its title: a build report's."""
+    for node in doctree.findall(nodes.reference):
+        if title := app.env.titles.get(node.astext()):
+            node.children = [nodes.inline("", title.astext())]
+
+
 def drop_shared_ids(app, doctree, docname):
     """Drop the ids that every exercise and every solution would share."""
     for node in doctree.findall(nodes.section):
@@ -280,6 +287,7 @@ def setup(app):
         part.setup(app)
     app.connect("doctree-read", unescape_links)
     app.connect("doctree-resolved", inline_figures)
+    app.connect("doctree-resolved", title_links)
     app.connect("doctree-resolved", drop_shared_ids)
     app.connect("doctree-resolved", add_facts)
     app.connect("doctree-resolved", add_launch_line)
