@@ -115,6 +115,13 @@ def test_page_without_scripts(chromium, site, path):
         assert browser.faults(path, page, [browser.readable]) == []
 
 
+def test_a_narrow_page_without_scripts_leads_to_all_others(chromium, site):
+    with browser.visit(chromium, site, CHAPTER, 360, scripts=False) as page:
+        page.get_by_text("All pages", exact=True).click()
+        page.wait_for_url(site + FIRST)
+        assert page.locator("article a[href='02-bigrams/trigram.html']").count()
+
+
 def test_the_root_leads_to_the_first_page(chromium, site):
     with browser.visit(chromium, site, "") as page:
         page.wait_for_url(site + FIRST)

@@ -250,8 +250,17 @@ def write_palette(app):
         svg.style_sheet(palette()), "utf-8")
 
 
+def all_pages(app, pagename, context):
+    """The HTML that leads from a page to all others without a script."""
+    home = app.config.root_doc
+    if pagename == home:
+        return ""
+    return ('<noscript><a class="zth-all" href="'
+            f'{context["pathto"](home)}">All pages</a></noscript>\n')
+
+
 def dress_page(app, pagename, templatename, context, doctree):
-    """Give the page its notice and its foot."""
+    """Give the page its notice and its foot, and a way to the others."""
     from zth import data
 
     source = data.source()
@@ -264,7 +273,8 @@ def dress_page(app, pagename, templatename, context, doctree):
         context["body"] = context["body"].replace(
             '<div role="list" class="citation-list">',
             '<div class="citation-list">')
-        context["body"] = notice(source) + context["body"]
+        context["body"] = (all_pages(app, pagename, context)
+                           + notice(source) + context["body"])
 
 
 def slim_site(app, exception):
