@@ -211,6 +211,9 @@ def test_a_page_of_a_clean_book(tmp_path):
     report = BeautifulSoup(
         (site / "book/report.html").read_text(), "html.parser")
     assert report.select_one("td a[href='page.html']").get_text() == "A page"
+    assert soup.select_one("h1 + .zth-label + .zth-launch").a["href"] == (
+        "../workbooks/page.ipynb")
+    assert "workbook" not in (site / "searchindex.js").read_text()
     lecture = soup.select_one("section > section.zth-lectures")
     assert lecture["id"] == "lecture-2-bigrams"
     assert lecture.h3.get_text() == "Lecture 2 · Bigrams#"

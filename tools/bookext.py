@@ -140,21 +140,21 @@ def launch_line(docname, has_check, repository):
             f"{line}</nav>")
 
 
-def add_launch_line(app, doctree, docname):
-    """Put the links to a page's notebooks under its title."""
-    page = notebook_pages(app.srcdir).get(docname)
-    if page is None or app.builder.format != "html":
+def add_launch_line(app, pagename, templatename, context, doctree):
+    """Put the links to a page's notebooks under its title.
+
+    Now that the page is written: a search should not find their words.
+    """
+    page = notebook_pages(app.srcdir).get(pagename)
+    if page is None:
         return
-    line = nodes.raw("", launch_line(
-        docname, any("check" in workbooks.tags(cell)
-                     for cell in page.notebook.cells),
-        origin(app.srcdir)[1]), format="html")
-    title = next(doctree.findall(nodes.title))
-    section = title.parent
-    place = section.index(title) + 1
-    if "zth-label" in section[place].astext():
-        place += 1
-    section.insert(place, line)
+    line = launch_line(
+        pagename, any("check" in workbooks.tags(cell)
+                      for cell in page.notebook.cells),
+        origin(app.srcdir)[1])
+    context["body"] = re.sub(
+        r'</h1>\s*(<p class="zth-label">.*?</p>)?',
+        lambda title: f"{title[0]}{line}\n", context["body"], count=1)
 
 
 @functools.cache
@@ -300,7 +300,7 @@ def setup(app):
     app.connect("doctree-resolved", title_links)
     app.connect("doctree-resolved", drop_shared_ids)
     app.connect("doctree-resolved", add_facts)
-    app.connect("doctree-resolved", add_launch_line)
+    app.connect("html-page-context", add_launch_line)
     app.connect("html-page-context", dress_page)
     app.connect("build-finished", write_notebooks)
     app.connect("build-finished", slim_site, priority=900)
