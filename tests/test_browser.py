@@ -127,6 +127,13 @@ def test_the_root_leads_to_the_first_page(chromium, site):
         page.wait_for_url(site + FIRST)
 
 
+def test_search_says_what_it_finds(chromium, site):
+    with browser.visit(chromium, site, "search.html?q=trigram") as page:
+        page.get_by_text("Take two characters and predict the third").wait_for()
+        said = page.locator("#search-results li > p")
+        assert said.count() == page.locator("#search-results li").count()
+
+
 def test_search_finds(chromium, site):
     with browser.visit(chromium, site, FIRST) as page:
         assert [fault for query, name in QUERIES.items()

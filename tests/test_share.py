@@ -60,6 +60,12 @@ def test_a_site_at_a_public_address(tmp_path):
 
 def test_a_site_at_none(tmp_path):
     site = built(tmp_path / "book", "")
+    assert (site / "_static/descriptions.js").read_text() == (
+        'const DESCRIPTIONS = {"book/deep/page.html": "'
+        + "word " * 31 + '…", "book/index.html": '
+        '"The first sentence says “what” this is & why."};\n')
+    assert "descriptions.js" in (site / "search.html").read_text()
+    assert "descriptions.js" not in (site / "book/index.html").read_text()
     found = head(site / "book/index.html")
     assert found["description"].startswith("The first sentence")
     assert not [name for name in found if name and name.startswith("og:")]

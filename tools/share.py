@@ -1,11 +1,12 @@
 """Make the pages easy to find and to share.
 
-A description of each page; where the book has a public address also what
+A description of each page, which a search shows, too; where the book has a public address also what
 other sites show of a link, and a map of the site; and a page for addresses
 that lead nowhere.
 """
 
 import html
+import json
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -86,6 +87,9 @@ def cut(text):
 
 def describe_page(app, pagename, templatename, context, doctree):
     """Put a page's description into its head, and what a link to it shows."""
+    if pagename == "search":
+        app.add_js_file("descriptions.js")
+        app.add_js_file("search.js")
     if doctree is None:
         return
     text = description(doctree)
@@ -102,6 +106,16 @@ def describe_page(app, pagename, templatename, context, doctree):
         f'\n    <meta {key}="{name}" content="{html.escape(content)}">'
         for key, named in tags.items() for name, content in named.items()
         if content)
+
+
+def descriptions(site):
+    """The script that tells a search the description of each page."""
+    found = {}
+    for page in sorted(site.rglob("*.html")):
+        if text := re.search(r'<meta name="description" content="([^"]*)">',
+                             page.read_text("utf-8")):
+            found[page.relative_to(site).as_posix()] = html.unescape(text[1])
+    return f"const DESCRIPTIONS = {json.dumps(found, ensure_ascii=False)};\n"
 
 
 def site_map(base, pages):
@@ -136,6 +150,7 @@ def write_files(app, exception):
     if exception or app.builder.format != "html":
         return
     site, base = Path(app.outdir), site_url(app)
+    (site / "_static/descriptions.js").write_text(descriptions(site), "utf-8")
     (site / "404.html").write_text(lost(
         app.config.html_title, app.config.root_doc, base, PALETTE), "utf-8")
     if base:
