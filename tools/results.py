@@ -51,9 +51,10 @@ def written_lecture(lecture, entries, root):
     pages = [entry["page"] for entry in entries if "page" in entry]
     first = Path(pages[0]).parent / "index.md"
     start = f"Start with [](/{first.as_posix()}) · "
+    video = f"[the video]({ledger.video(lecture)})"
     return [f"### {heading(lecture)}", "",
-            f"{start * (root / first).is_file()}[the video]({ledger.video(lecture)})",
-            "", "| exercise | difficulty | minutes |", "|---|---|---:|",
+            f"{start * (root / first).is_file()}{video}", "",
+            "| exercise | difficulty | minutes |", "|---|---|---:|",
             *(f"| {title(entry)} | {ledger.DIFFICULTY[entry['difficulty']]} "
               f"| {entry['minutes']} |" for entry in entries), ""]
 

@@ -1,8 +1,8 @@
 """Make the pages easy to find and to share.
 
-A description of each page, which a search shows, too; where the book has a public address also what
-other sites show of a link, and a map of the site; and a page for addresses
-that lead nowhere.
+A description of each page, which a search shows, too; where the book has a
+public address also what other sites show of a link, and a map of the site;
+and a page for addresses that lead nowhere.
 """
 
 import html
