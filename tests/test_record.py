@@ -326,6 +326,13 @@ def test_show_says_where_it_comes_from(runs, shown):
     assert "zth-warning" not in page and "<numbers>" not in page
 
 
+@pytest.mark.parametrize("seconds, text", [
+    (0.0123, "0.0123 s"), (9.75, "9.75 s"), (119.7, "120 s"), (150, "2 min"),
+    (1509.4, "25 min"), (3599, "1 h 0 min"), (5516.2, "1 h 32 min")])
+def test_a_duration_is_read_at_a_glance(seconds, text):
+    assert record.duration(seconds) == text
+
+
 def test_show_warns_of_changed_code(runs, shown):
     record.run("twice", folder=runs)
     change(runs / "twice.py", "2.0", "2.5")

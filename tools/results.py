@@ -17,6 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from tools import build, ledger
 from zth import data
+from zth.record import duration
 
 NONE = "–"
 
@@ -157,7 +158,7 @@ def record_line(record, where):
                    for part in re.split("(`[^`]+`)", record["what"]))
     return (f"- **{what}**"
             f"{f' Shown on {where}.' if where else ''} Recorded on "
-            f"{record['recorded']} in {record['seconds']:.3g} s by "
+            f"{record['recorded']} in {duration(record['seconds'])} by "
             f"`{record['command']}`, on {cell(', '.join(facts))}.")
 
 

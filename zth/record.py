@@ -42,8 +42,8 @@ def show(name, *, folder=RUNS):
     record, script = _read(name, folder), folder / f"{name}.py"
     hardware, used = record["hardware"], record["data"]
     facts = [record["what"],
-             f"Recorded on {record['recorded']} in {record['seconds']:.3g} s "
-             f"by `{record['command']}`, "
+             f"Recorded on {record['recorded']} in "
+             f"{duration(record['seconds'])} by `{record['command']}`, "
              f"commit {record['commit'] or 'unknown'}.",
              f"On {hardware['processor']}, {hardware['cores']} cores, "
              f"{hardware['memory']} GiB; device: {hardware['device']}; "
@@ -59,6 +59,14 @@ def show(name, *, folder=RUNS):
                         f"{data.source(used['file']).name}.")
     _display(facts, warnings)
     return record["rows"]
+
+
+def duration(seconds):
+    """Seconds as a text: "9.75 s", and from two minutes on "25 min"."""
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _kind(used):
@@ -138,7 +146,8 @@ def run(name, *, folder=RUNS):
         record["seconds"] = time.perf_counter() - start
         _write(partial, record)
     partial.replace(folder / f"{name}.json")
-    return f"{name}: recorded, {len(rows)} cases in {record['seconds']:.3g} s"
+    took = duration(record["seconds"])
+    return f"{name}: recorded, {len(rows)} cases in {took}"
 
 
 def verify(name, cases=1, *, folder=RUNS):
