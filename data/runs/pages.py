@@ -15,7 +15,8 @@ PAGES = {
     "05-backprop": ["index", "every-line", "cross-entropy", "batch-norm",
                     "projection", "training", "attention"],
     "06-wavenet": ["index", "batch-norm", "convolution", "challenge"],
-    "07-gpt": ["index", "heads", "addition", "modern", "pretraining"],
+    "07-gpt": ["index", "heads", "addition", "modern", "pretraining",
+               "calculator"],
 }
 CASES = [{"page": f"book/{folder}/{page}.md"}
          for folder, pages in PAGES.items() for page in pages]
