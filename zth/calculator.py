@@ -37,7 +37,7 @@ def side_by_side(*parts):
     n = max(len(part) for part in parts if torch.is_tensor(part))
     return torch.cat([
         part.view(n, -1) if torch.is_tensor(part) else
-        torch.tensor([SYMBOLS.index(c) for c in part]).expand(n, -1)
+        torch.tensor([*map(SYMBOLS.index, part)]).long().expand(n, -1)
         for part in parts], dim=1)
 
 
@@ -73,10 +73,11 @@ def rows(op, a, b, *, trace):
         sign = torch.where(a < b, SYMBOLS.index("-"), SYMBOLS.index("+"))
         rest = side_by_side(sign, digits((a - b).abs(), 2))
     elif op == "*":
-        rest = side_by_side(*[products(a, b)] * trace, digits(a * b, 4))
+        rest = side_by_side(products(a, b) if trace else "",
+                            digits(a * b, 4))
     else:
         c = b.clamp(min=1)  # by zero: E takes the place of what this gives
-        rest = side_by_side(*[long_division(a, c)] * trace,
+        rest = side_by_side(long_division(a, c) if trace else "",
                             digits(a // c, 2).flip(1), "r", digits(a % c, 2))
         rest[b == 0] = -1
         rest[b == 0, 0] = SYMBOLS.index("E")

@@ -70,7 +70,7 @@ def measure(trace, steps, dtype, seed):
                    and len(str(case[0][0]).lstrip("0")) == n])
             for n in range(3)],
         "wrong": {op: [row for want, got, row in found[op]
-                       if want != got][:20] for op in OPERATORS},
+                       if want != got][:100] for op in OPERATORS},
         "cpu_seconds": cpu_seconds,
     }
 
