@@ -121,7 +121,7 @@ def test_an_interrupted_build_loses_one_page(tmp_path):
             building = subprocess.Popen(
                 [sys.executable, "-m", "tools.build", "--jobs", "2"],
                 cwd=tmp_path, env=tiny.environment(tmp_path), stdout=log,
-                stderr=log)
+                stderr=log, preexec_fn=heeds_interrupts)
         said = (tmp_path / "log").read_text
         wait(lambda: kernel.exists() and kernel.read_text() and (
             count or "s  book/fast.md" in said()))
@@ -134,6 +134,11 @@ def test_an_interrupted_build_loses_one_page(tmp_path):
     assert done.returncode == 0, done.stdout
     assert "book/fast.md  (cached)" in done.stdout
     assert "s  book/slow.md" in done.stdout
+
+
+def heeds_interrupts():
+    """What a shell starts in the background ignores SIGINT: not this."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait(condition, seconds=60):
